@@ -1,0 +1,103 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "sluice",
+    products: [
+        .executable(name: "sluiced", targets: ["sluiced"]),
+        .executable(name: "sluicectl", targets: ["sluicectl"]),
+        // What somebody who writes a stage elsewhere needs: the SDK, the test kit and the BPF compiler.
+        .library(name: "StageKit", targets: ["StageKit"]),
+        .library(name: "StageTesting", targets: ["StageTesting"]),
+        .plugin(name: "BPFCompile", targets: ["BPFCompile"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+    ],
+    targets: [
+        // The C seam: system libraries, and shims for what Debian's headers lack.
+        .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(name: "CDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
+        .target(name: "CKernel"),
+
+        .target(name: "BPF", dependencies: ["CLibBPF", "CKernel"], swiftSettings: settings),
+        .target(name: "StageKit", swiftSettings: settings),
+        .target(name: "StageTesting", dependencies: ["BPF", "CKernel", "StageKit"], swiftSettings: settings),
+        .target(
+            name: "SluiceAPI",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "SluiceCore",
+            dependencies: [
+                "BPF", "CDigest", "CKernel", "SluiceAPI", "SluiceObjects", "StageKit",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "sluiced",
+            dependencies: [
+                "CKernel", "CSystemd", "SluiceAPI", "SluiceCore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "sluicectl",
+            dependencies: [
+                "SluiceAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings
+        ),
+
+        // BPF C, compiled in `swift build`; every target that applies the plugin gets bpf/<target>/*.bpf.c.
+        .plugin(name: "BPFCompile", capability: .buildTool(), path: "Plugins/BPFCompile"),
+        .target(name: "SluiceObjects", swiftSettings: settings, plugins: ["BPFCompile"]),
+        .executableTarget(
+            name: "noop", dependencies: ["StageKit"], path: "Plugins/Noop", swiftSettings: settings,
+            plugins: ["BPFCompile"]),
+        .target(
+            name: "VolumetricDoS", dependencies: ["StageKit"], path: "Plugins/VolumetricDoS/Core",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "volumetric-dos-1_0", dependencies: ["StageKit", "VolumetricDoS"],
+            path: "Plugins/VolumetricDoS/v1_0", swiftSettings: settings, plugins: ["BPFCompile"]),
+        .executableTarget(
+            name: "volumetric-dos-1_1", dependencies: ["StageKit", "VolumetricDoS"],
+            path: "Plugins/VolumetricDoS/v1_1", swiftSettings: settings, plugins: ["BPFCompile"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

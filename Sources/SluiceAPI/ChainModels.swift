@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One chain as it stands: what is wanted, what is live, and how it does.
+public struct ChainStatus: Codable, Sendable, Equatable {
+    /// `xdp:eth0`, or `xdp:eth0@edge` in the network namespace `/run/netns/edge`.
+    public var hook: String
+    public var state: ChainState
+    /// The generation that `entry[0]` points to, read from the kernel; nil when none does.
+    public var live: Int?
+    /// How the root is attached: `native` or `generic`.
+    public var mode: String?
+    /// What a packet gets when a slot is empty: `pass` or `drop`.
+    public var onFault: String
+    public var stages: [StageStatus]
+    /// Packets that fell through the root because `entry[0]` was empty.
+    public var rootFallbacks: UInt64
+    /// Since when the live generation is live, ISO 8601, UTC.
+    public var since: String?
+    /// What an operator ought to know: generic mode, counters off, a drifted record.
+    public var notes: [String]
+
+    public init(
+        hook: String, state: ChainState, live: Int?, mode: String?, onFault: String, stages: [StageStatus],
+        rootFallbacks: UInt64, since: String?, notes: [String]
+    ) {
+        self.hook = hook
+        self.state = state
+        self.live = live
+        self.mode = mode
+        self.onFault = onFault
+        self.stages = stages
+        self.rootFallbacks = rootFallbacks
+        self.since = since
+        self.notes = notes
+    }
+}
+
+public enum ChainState: String, Codable, Sendable {
+    /// Attached, with a live generation.
+    case live
+    /// Recorded as wanted, but not in the kernel (a reboot, a vanished interface, somebody's hand).
+    case missing
+    /// Detached by an operator; its history is kept.
+    case detached
+}
+
+/// One stage of a live chain.
+public struct StageStatus: Codable, Sendable, Equatable {
+    public var name: String
+    public var plugin: String
+    public var version: String
+    /// Nil when the chain's counters are off.
+    public var counters: StageCounters?
+
+    public init(name: String, plugin: String, version: String, counters: StageCounters?) {
+        self.name = name
+        self.plugin = plugin
+        self.version = version
+        self.counters = counters
+    }
+}
+
+/// What a stage has seen since its generation was built, summed over the CPUs.
+public struct StageCounters: Codable, Sendable, Equatable {
+    public var packets: UInt64
+    public var bytes: UInt64
+    /// Packets and bytes by verdict: `drop`, `pass`, `tx`, `redirect`, `aborted`, `next`, `invalid`, and `fallthrough`
+    /// for packets whose next slot was empty.
+    public var verdicts: [String: Count]
+
+    public init(packets: UInt64, bytes: UInt64, verdicts: [String: Count]) {
+        self.packets = packets
+        self.bytes = bytes
+        self.verdicts = verdicts
+    }
+}
+
+public struct Count: Codable, Sendable, Equatable {
+    public var packets: UInt64
+    public var bytes: UInt64
+
+    public init(packets: UInt64, bytes: UInt64) {
+        self.packets = packets
+        self.bytes = bytes
+    }
+}
+
+/// One generation of a chain, as history keeps it.
+public struct GenerationRecord: Codable, Sendable, Equatable {
+    public var number: Int
+    public var state: GenerationState
+    /// When it was built, ISO 8601, UTC.
+    public var created: String
+    /// Who asked for it: a user's name, with the uid.
+    public var author: String
+    /// Why, as the operator or the manager gave it.
+    public var reason: String
+    /// What differs from the generation that was live before, a line each, as `plan` showed it.
+    public var changes: [String]
+    /// `name plugin version` of each stage, in order.
+    public var stages: [StageRecord]
+
+    public init(
+        number: Int, state: GenerationState, created: String, author: String, reason: String, changes: [String],
+        stages: [StageRecord]
+    ) {
+        self.number = number
+        self.state = state
+        self.created = created
+        self.author = author
+        self.reason = reason
+        self.changes = changes
+        self.stages = stages
+    }
+}
+
+public enum GenerationState: String, Codable, Sendable {
+    /// Being built; only seen while an apply runs.
+    case building
+    /// Takes the traffic.
+    case live
+    /// Pinned: `rollback` reaches it with one slot write.
+    case kept
+    /// No longer in the kernel; its record stays.
+    case retired
+}
+
+public struct StageRecord: Codable, Sendable, Equatable {
+    public var name: String
+    public var plugin: String
+    public var version: String
+    /// The artifact (plugin and object) it was built from, SHA-256 in hexadecimal.
+    public var artifact: String
+
+    public init(name: String, plugin: String, version: String, artifact: String) {
+        self.name = name
+        self.plugin = plugin
+        self.version = version
+        self.artifact = artifact
+    }
+}
+
+/// The counters of a live chain, the stages' own tables included.
+public struct ChainStats: Codable, Sendable, Equatable {
+    public var hook: String
+    public var generation: Int
+    public var stages: [StageStats]
+
+    public init(hook: String, generation: Int, stages: [StageStats]) {
+        self.hook = hook
+        self.generation = generation
+        self.stages = stages
+    }
+}
+
+public struct StageStats: Codable, Sendable, Equatable {
+    public var name: String
+    public var counters: StageCounters?
+    public var tables: [StatsTable]
+
+    public init(name: String, counters: StageCounters?, tables: [StatsTable]) {
+        self.name = name
+        self.counters = counters
+        self.tables = tables
+    }
+}
+
+/// A table of a stage's own counters, read as its plan declared it.
+public struct StatsTable: Codable, Sendable, Equatable {
+    public var name: String
+    public var columns: [String]
+    public var rows: [StatsRow]
+
+    public init(name: String, columns: [String], rows: [StatsRow]) {
+        self.name = name
+        self.columns = columns
+        self.rows = rows
+    }
+}
+
+public struct StatsRow: Codable, Sendable, Equatable {
+    public var label: String
+    public var values: [UInt64]
+
+    public init(label: String, values: [UInt64]) {
+        self.label = label
+        self.values = values
+    }
+}

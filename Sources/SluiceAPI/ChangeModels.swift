@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Asks what `apply` would change.
+public struct PlanRequest: Codable, Sendable {
+    /// The spec, YAML, as the operator wrote it.
+    public var spec: String
+    /// Where it came from, for messages: a file name, or `-`.
+    public var source: String
+
+    public init(spec: String, source: String) {
+        self.spec = spec
+        self.source = source
+    }
+}
+
+/// Asks for a spec to be made so.
+public struct ApplyRequest: Codable, Sendable {
+    public var spec: String
+    public var source: String
+    /// Kept in history.
+    public var reason: String
+    /// Whether a foreign program on the hook may be replaced.
+    public var replace: Bool
+
+    public init(spec: String, source: String, reason: String = "", replace: Bool = false) {
+        self.spec = spec
+        self.source = source
+        self.reason = reason
+        self.replace = replace
+    }
+}
+
+public struct RollbackRequest: Codable, Sendable {
+    /// The generation to go back to; nil for the one that was live before.
+    public var to: Int?
+    public var reason: String
+
+    public init(to: Int? = nil, reason: String = "") {
+        self.to = to
+        self.reason = reason
+    }
+}
+
+public struct UpgradeRequest: Codable, Sendable {
+    public var stage: String
+    /// The version to go to; nil for the newest installed.
+    public var version: String?
+    public var reason: String
+
+    public init(stage: String, version: String? = nil, reason: String = "") {
+        self.stage = stage
+        self.version = version
+        self.reason = reason
+    }
+}
+
+public struct DetachRequest: Codable, Sendable {
+    public var reason: String
+
+    public init(reason: String = "") {
+        self.reason = reason
+    }
+}
+
+/// What a plan would do to each chain it names.
+public struct PlanReport: Codable, Sendable, Equatable {
+    public var chains: [ChainPlan]
+    /// Whether anything at all would change.
+    public var changed: Bool { chains.contains { $0.action != .none } }
+
+    public init(chains: [ChainPlan]) {
+        self.chains = chains
+    }
+}
+
+public struct ChainPlan: Codable, Sendable, Equatable {
+    public var hook: String
+    public var action: PlanAction
+    /// A readable diff; each line starts with `+`, `-`, `~` or a space.
+    public var lines: [String]
+    public var notes: [String]
+
+    public init(hook: String, action: PlanAction, lines: [String], notes: [String]) {
+        self.hook = hook
+        self.action = action
+        self.lines = lines
+        self.notes = notes
+    }
+}
+
+public enum PlanAction: String, Codable, Sendable {
+    /// As wanted already.
+    case none
+    /// No chain there yet: attach a root and build the first generation.
+    case create
+    /// Build a generation and flip to it.
+    case update
+}
+
+/// What a change did.
+public struct ChangeReport: Codable, Sendable, Equatable {
+    public var chains: [ChainChange]
+
+    public init(chains: [ChainChange]) {
+        self.chains = chains
+    }
+}
+
+public struct ChainChange: Codable, Sendable, Equatable {
+    public var hook: String
+    /// The live generation before and after; nil where there was or is none.
+    public var from: Int?
+    public var to: Int?
+    /// A line each: what was done, with what an operator ought to know (a generic-mode fall-back).
+    public var lines: [String]
+    /// How long each step took, in milliseconds, in order.
+    public var timings: [Timing]
+
+    public init(hook: String, from: Int?, to: Int?, lines: [String], timings: [Timing]) {
+        self.hook = hook
+        self.from = from
+        self.to = to
+        self.lines = lines
+        self.timings = timings
+    }
+}
+
+public struct Timing: Codable, Sendable, Equatable {
+    public var step: String
+    public var milliseconds: Double
+
+    public init(step: String, milliseconds: Double) {
+        self.step = step
+        self.milliseconds = milliseconds
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Who asks, as the kernel says (`SO_PEERCRED`), never as the request says.
+public struct Caller: Sendable, Equatable {
+    public var uid: UInt32
+    public var pid: Int32
+    /// For records: `root (uid 0)`.
+    public var name: String
+
+    public init(uid: UInt32, pid: Int32, name: String) {
+        self.uid = uid
+        self.pid = pid
+        self.name = name
+    }
+}
+
+/// All that the manager can be asked, a method an endpoint. Implemented by `SluiceCore.Manager`; every failure is an
+/// ``APIErrorBody``.
+public protocol ManagerService: Sendable {
+    func version() async -> VersionInfo
+    func chains() async throws -> [ChainStatus]
+    func chain(_ hook: String) async throws -> ChainStatus
+    func history(_ hook: String) async throws -> [GenerationRecord]
+    func stats(_ hook: String) async throws -> ChainStats
+    func plugins() async throws -> [PluginInfo]
+    func plan(_ request: PlanRequest) async throws -> PlanReport
+    func apply(_ request: ApplyRequest, by caller: Caller) async throws -> ChangeReport
+    func rollback(_ hook: String, _ request: RollbackRequest, by caller: Caller) async throws -> ChangeReport
+    func upgrade(_ hook: String, _ request: UpgradeRequest, by caller: Caller) async throws -> ChangeReport
+    func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport
+    func doctor() async throws -> DoctorReport
+    func gc(by caller: Caller) async throws -> GCReport
+    /// The kept events after `since`, oldest first, at most `limit`.
+    func events(since: Int64, limit: Int) async throws -> [Event]
+    /// Every event from now on, progress included.
+    func liveEvents() async -> AsyncStream<Event>
+    /// Whether anything needs the daemon to stay: a change under way, a live stage with `run` work.
+    func isBusy() async -> Bool
+}

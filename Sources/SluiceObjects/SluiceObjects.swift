@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// The BPF objects that the manager itself loads, embedded so that they are always those it was built with.
+public enum SluiceObjects {
+    /// The root of an XDP hook: bpf/SluiceObjects/xdp_root.bpf.c.
+    public static let xdpRoot = decode(xdpRootObject)
+
+    private static func decode(_ base64: String) -> [UInt8] {
+        [UInt8](Data(base64Encoded: base64)!)
+    }
+}

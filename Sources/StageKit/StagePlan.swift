@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a stage's program can say about a packet. The raw value is its name in specs, plans and output.
+public enum Verdict: String, Codable, Sendable, CaseIterable {
+    case aborted, drop, pass, tx, redirect
+    /// Not a verdict of the hook: the next stage's turn (`SLUICE_NEXT`).
+    case next
+}
+
+/// A plugin's answer to `plan`: all that the manager needs to load the stage. Untrusted input to the manager.
+public struct StagePlan: Codable, Sendable, Equatable {
+    /// The BPF object, a file name in the plugin's own directory.
+    public var object: String
+    /// The program in that object, by its C name.
+    public var program: String
+    /// Whether the program copes with packets in fragments (multi-buffer XDP).
+    public var frags: Bool
+    /// Values of `const volatile` variables, by C name; set before load, checked against the object's BTF.
+    public var constants: [String: Constant]
+    /// Sizes and contents of maps, by C name.
+    public var maps: [String: MapPlan]
+    /// The verdicts the program can give; anything else it gives is counted as invalid.
+    public var verdicts: [Verdict]
+    /// Packets to try before the stage goes live, with the verdict each must get.
+    public var samples: [Sample]
+    /// How to read the stage's own counters.
+    public var counters: [CounterTable]
+    /// The configuration in words, a line each, for `sluicectl plan`.
+    public var summary: [String]
+
+    public init(
+        object: String, program: String, frags: Bool = true, constants: [String: Constant] = [:],
+        maps: [String: MapPlan] = [:], verdicts: [Verdict], samples: [Sample] = [], counters: [CounterTable] = [],
+        summary: [String] = []
+    ) {
+        self.object = object
+        self.program = program
+        self.frags = frags
+        self.constants = constants
+        self.maps = maps
+        self.verdicts = verdicts
+        self.samples = samples
+        self.counters = counters
+        self.summary = summary
+    }
+}
+
+/// The value of one `const volatile` variable. In JSON: a number, `true`/`false`, or `{"bytes": "<hex>"}`.
+public enum Constant: Sendable, Equatable {
+    case integer(Int64)
+    case unsigned(UInt64)
+    case boolean(Bool)
+    /// As it lies in memory, for structs and arrays.
+    case bytes(Bytes)
+}
+
+/// The size and contents of one map.
+public struct MapPlan: Codable, Sendable, Equatable {
+    /// Overrides `max_entries` of the object; nil keeps it.
+    public var maxEntries: UInt32?
+    /// What it holds when the stage goes live. Not allowed for a state map.
+    public var entries: [MapEntry]
+    /// No one may change it after load (`BPF_MAP_FREEZE`); for user space only, the program still may.
+    public var freeze: Bool
+
+    public init(maxEntries: UInt32? = nil, entries: [MapEntry] = [], freeze: Bool = false) {
+        self.maxEntries = maxEntries
+        self.entries = entries
+        self.freeze = freeze
+    }
+}
+
+/// One key and value, as they lie in memory.
+public struct MapEntry: Codable, Sendable, Equatable {
+    public var key: Bytes
+    public var value: Bytes
+
+    public init(key: Bytes, value: Bytes) {
+        self.key = key
+        self.value = value
+    }
+}
+
+/// A packet to try, and the verdict the stage must give it.
+public struct Sample: Codable, Sendable, Equatable {
+    /// What it shows, for the error when it fails: "a TCP SYN to a blocked port".
+    public var name: String
+    /// The frame, from the Ethernet header on; at least 14 bytes.
+    public var packet: Bytes
+    public var expect: Verdict
+
+    public init(name: String, packet: Bytes, expect: Verdict) {
+        self.name = name
+        self.packet = packet
+        self.expect = expect
+    }
+}
+
+/// How to read one array map of counters: a row an index, a column a `__u64` of the value.
+/// Per-CPU values are summed.
+public struct CounterTable: Codable, Sendable, Equatable {
+    /// What the rows are: `rules`, `reasons`.
+    public var name: String
+    /// The map's C name, an ARRAY or PERCPU_ARRAY whose value is `columns.count` times `__u64`.
+    public var map: String
+    public var columns: [String]
+    /// The rows' labels, from index 0 on.
+    public var rows: [String]
+
+    public init(name: String, map: String, columns: [String], rows: [String]) {
+        self.name = name
+        self.map = map
+        self.columns = columns
+        self.rows = rows
+    }
+}

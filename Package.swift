@@ -98,6 +98,36 @@ let package = Package(
         .executableTarget(
             name: "volumetric-dos-1_1", dependencies: ["StageKit", "VolumetricDoS"],
             path: "Plugins/VolumetricDoS/v1_1", swiftSettings: settings, plugins: ["BPFCompile"]),
+
+        // A stage for tests only: stamps packets, checks the stamp, misbehaves on request.
+        .executableTarget(
+            name: "fixture-stage", dependencies: ["StageKit"], path: "Tests/Fixtures/FixtureStage",
+            swiftSettings: settings, plugins: ["BPFCompile"]),
+        .executableTarget(
+            name: "sluice-bench", dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting"],
+            swiftSettings: settings),
+        .testTarget(name: "StageKitTests", dependencies: ["StageKit"], swiftSettings: settings),
+        .testTarget(
+            name: "BPFTests", dependencies: ["BPF", "CKernel", "SluiceObjects", "StageTesting", "fixture-stage"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "CoreTests",
+            dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting", "fixture-stage", "noop"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VolumetricDoSTests",
+            dependencies: ["BPF", "StageKit", "StageTesting", "VolumetricDoS", "volumetric-dos-1_0", "volumetric-dos-1_1"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "APITests",
+            dependencies: ["SluiceAPI", "sluicectl", "sluiced"], swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageTesting", "fixture-stage", "noop", "sluicectl", "sluiced",
+                "volumetric-dos-1_0", "volumetric-dos-1_1",
+            ],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

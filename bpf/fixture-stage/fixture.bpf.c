@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-SEC("xdp") int placeholder(struct xdp_md *ctx) { (void)ctx; return XDP_PASS; }
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+#include <linux/types.h>
+
+struct marks {
+    __u64 consistent;
+    __u64 mixed;
+};
+
+#include "fixture.h"

@@ -1,2 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+
+// The kernel interfaces that Swift's Glibc module or Debian 12's headers lack, a topic a header.
+#include "membarrier.h"
+#include "namespaces.h"

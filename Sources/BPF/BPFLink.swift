@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLibBPF
+internal import Glibc
+
+/// An attachment of a program to a hook, held by a descriptor; it ends when the last descriptor and pin go.
+public struct BPFLink: ~Copyable, Sendable {
+    public let fd: OwnedFD
+
+    public init(taking fd: consuming OwnedFD) {
+        self.fd = fd
+    }
+
+    public static func pinned(at path: String) throws(BPFError) -> BPFLink {
+        BPFLink(taking: try Pin.open(path))
+    }
+
+    public func pin(at path: String) throws(BPFError) {
+        try Pin.create(fd.raw, at: path)
+    }
+
+    /// What a link is, as the kernel says (`BPF_OBJ_GET_INFO_BY_FD`).
+    public struct Info: Sendable {
+        /// The attached program's id.
+        public var programID: UInt32
+        /// The interface's index in its own namespace; 0 when the interface has gone.
+        public var interface: Int
+    }
+
+    public func info() throws(BPFError) -> Info {
+        var info = bpf_link_info()
+        var length = UInt32(MemoryLayout<bpf_link_info>.size)
+        let result = bpf_obj_get_info_by_fd(fd.raw, &info, &length)
+        guard result == 0 else { throw BPFError("read info of", "link", errno: Errno(rawValue: -result)) }
+        return Info(programID: info.prog_id, interface: Int(info.xdp.ifindex))
+    }
+
+    /// Ends the attachment for every holder of the link (`BPF_LINK_DETACH`, Linux 5.9).
+    public func detach() throws(BPFError) {
+        let result = bpf_link_detach(fd.raw)
+        guard result == 0 else { throw BPFError("detach", "link", errno: Errno(rawValue: -result)) }
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLibBPF
+internal import Glibc
+
+/// A BPF object (an ELF file): opened, given its constants and map sizes, then loaded into the kernel once.
+///
+/// Opening and setting touch no kernel; ``loadXDP(program:frags:)`` does. After that, programs and maps are
+/// taken out of it as owners of their own, and the object may go. Not thread-safe: use it on one thread.
+public final class BPFObject {
+    public let name: String
+    private let raw: OpaquePointer
+    private let btf: BTF?
+    private let tags: [String: [String]]
+
+    /// Parses an object (`bpf_object__open_mem`).
+    /// - Throws: when it is no BPF object or libbpf finds fault with it.
+    public init(bytes: [UInt8], name: String) throws(BPFError) {
+        let (opened, said) = LibbpfLog.capture {
+            // libbpf copies what it keeps; the name is for its messages.
+            bytes.withUnsafeBytes { buffer -> OpaquePointer? in
+                var options = bpf_object_open_opts()
+                options.sz = MemoryLayout<bpf_object_open_opts>.size
+                return bpf_object__open_mem(buffer.baseAddress, buffer.count, &options)
+            }
+        }
+        guard let opened else {
+            let error = Errno.current
+            throw BPFError("open BPF object", "\"\(name)\"", cause: said.last ?? "not a BPF object", errno: error)
+        }
+        self.raw = opened
+        self.name = name
+        self.btf = bpf_object__btf(opened).map { BTF(raw: $0) }
+        self.tags = btf?.declarationTags() ?? [:]
+    }
+
+    /// Reads and parses an object file.
+    public convenience init(contentsOf path: String) throws(BPFError) {
+        try self.init(bytes: readFile(path), name: String(path[path.lastSlash...]))
+    }
+
+    deinit {
+        bpf_object__close(raw)
+    }
+
+    /// The C names of its programs.
+    public var programNames: [String] {
+        var names: [String] = []
+        var program = bpf_object__next_program(raw, nil)
+        while let current = program {
+            names.append(String(cString: bpf_program__name(current)))
+            program = bpf_object__next_program(raw, current)
+        }
+        return names
+    }
+
+    /// Its maps, those the compiler makes for global data (`.rodata`, `.bss`) left out.
+    public var maps: [ObjectMap] {
+        var maps: [ObjectMap] = []
+        var map = bpf_object__next_map(raw, nil)
+        while let current = map {
+            let mapName = String(cString: bpf_map__name(current))
+            if !bpf_map__is_internal(current) {
+                maps.append(ObjectMap(raw: current, name: mapName, tags: tags[mapName] ?? [], btf: btf))
+            }
+            map = bpf_object__next_map(raw, current)
+        }
+        return maps
+    }
+
+    public func map(_ name: String) -> ObjectMap? {
+        maps.first { $0.name == name }
+    }
+
+    /// The names of its `const volatile` variables.
+    public var constantNames: [String] {
+        Array((btf?.variables(in: ".rodata") ?? [:]).keys).sorted()
+    }
+
+    /// Sets a `const volatile` variable, so that the verifier folds it and deletes what it switches off.
+    /// - Parameter value: exactly as many bytes as the variable has, as they lie in memory.
+    public func setConstant(_ variable: String, bytes value: [UInt8]) throws(BPFError) {
+        let (target, found) = try constant(variable)
+        guard value.count == found.size else {
+            throw BPFError(
+                "set constant", "\"\(variable)\" of \"\(name)\"",
+                cause: "it is a \(found.type) of \(found.size) bytes; \(value.count) bytes were given")
+        }
+        value.withUnsafeBytes { target.copyMemory(from: $0.baseAddress!, byteCount: value.count) }
+    }
+
+    /// Sets a `const volatile` number, Boolean or enum of 1, 2, 4 or 8 bytes.
+    /// - Throws: when the value does not fit the variable's type, by the object's BTF.
+    public func setConstant(_ variable: String, to value: some FixedWidthInteger) throws(BPFError) {
+        let (_, found) = try constant(variable)
+        let fits =
+            found.isScalar
+            && (found.isSigned
+                ? Int64(exactly: value).map { $0 >> (found.size * 8 - 1) == 0 || $0 >> (found.size * 8 - 1) == -1 }
+                    ?? false
+                : UInt64(exactly: value).map { found.size == 8 || $0 >> (found.size * 8) == 0 } ?? false)
+        guard fits else {
+            throw BPFError(
+                "set constant", "\"\(variable)\" of \"\(name)\"", cause: "\(value) does not fit its type, \(found.type)"
+            )
+        }
+        let memory = found.isSigned ? BPF.bytes(of: Int64(value)) : BPF.bytes(of: UInt64(value))
+        try setConstant(variable, bytes: Array(memory.prefix(found.size)))
+    }
+
+    private func constant(_ variable: String) throws(BPFError) -> (UnsafeMutableRawPointer, BTF.Variable) {
+        guard let found = btf?.variables(in: ".rodata")[variable] else {
+            let known = constantNames.filter { !$0.hasPrefix("sluice_") }.joined(separator: ", ")
+            throw BPFError(
+                "set constant", "\"\(variable)\" of \"\(name)\"",
+                cause: "it has no such variable in .rodata; it has: \(known.isEmpty ? "none" : known)")
+        }
+        var map = bpf_object__next_map(raw, nil)
+        while let current = map {
+            // libbpf names the map `<object>.rodata`, cut to the kernel's 15 characters; the flag tells it from .data.
+            if bpf_map__is_internal(current), String(cString: bpf_map__name(current)).hasSuffix(".rodata") {
+                var size = 0
+                if let start = bpf_map__initial_value(current, &size), found.offset + found.size <= size {
+                    return (UnsafeMutableRawPointer(mutating: start) + found.offset, found)
+                }
+            }
+            map = bpf_object__next_map(raw, current)
+        }
+        throw BPFError("set constant", "\"\(variable)\" of \"\(name)\"", cause: "its .rodata is not accessible")
+    }
+
+    /// Loads one XDP program with its maps; the other programs of the object stay out.
+    /// - Parameter frags: `BPF_F_XDP_HAS_FRAGS` (Linux 5.18). All programs of a program array must agree in it.
+    /// - Throws: with the verifier's whole log when it refuses.
+    public func loadXDP(program name: String, frags: Bool) throws(BPFError) {
+        guard let program = bpf_object__find_program_by_name(raw, name) else {
+            throw BPFError(
+                "load program", "\"\(name)\" of \"\(self.name)\"",
+                cause: "the object has no such program; it has: \(programNames.joined(separator: ", "))")
+        }
+        var other = bpf_object__next_program(raw, nil)
+        while let current = other {
+            bpf_program__set_autoload(current, current == program)
+            other = bpf_object__next_program(raw, current)
+        }
+        // What the section name says is not trusted: all programs of an array must agree in type, attach type and frags.
+        bpf_program__set_type(program, BPF_PROG_TYPE_XDP)
+        bpf_program__set_expected_attach_type(program, BPF_XDP)
+        bpf_program__set_flags(program, frags ? UInt32(1 << 5) : 0)  // BPF_F_XDP_HAS_FRAGS
+        let log = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 1 << 20)
+        defer { log.deallocate() }
+        log[0] = 0
+        // Used by libbpf only for a second try after a refusal; it costs nothing when the load succeeds.
+        bpf_program__set_log_buf(program, log.baseAddress, log.count)
+        let (result, said) = LibbpfLog.capture { bpf_object__load(raw) }
+        guard result == 0 else {
+            let verifierLog = String(decoding: log.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            throw BPFError(
+                "load program", "\"\(name)\" of \"\(self.name)\"",
+                cause: verifierLog.isEmpty ? said.last : "refused", errno: Errno(rawValue: -result),
+                verifierLog: verifierLog.isEmpty ? nil : verifierLog)
+        }
+    }
+
+    /// A loaded program, as an owner of its own.
+    public func program(_ name: String) throws(BPFError) -> BPFProgram {
+        guard let program = bpf_object__find_program_by_name(raw, name), bpf_program__fd(program) >= 0 else {
+            throw BPFError("take program", "\"\(name)\" of \"\(self.name)\"", cause: "it is not loaded")
+        }
+        return try BPFProgram(taking: .duplicate(bpf_program__fd(program), of: "program \"\(name)\""))
+    }
+
+    /// A loaded map, as an owner of its own.
+    public func loadedMap(_ name: String) throws(BPFError) -> BPFMap {
+        guard let map = bpf_object__find_map_by_name(raw, name), bpf_map__fd(map) >= 0 else {
+            throw BPFError("take map", "\"\(name)\" of \"\(self.name)\"", cause: "it is not loaded")
+        }
+        return try BPFMap(taking: .duplicate(bpf_map__fd(map), of: "map \"\(name)\""))
+    }
+}
+
+extension String {
+    fileprivate var lastSlash: Index { lastIndex(of: "/").map { index(after: $0) } ?? startIndex }
+}
+
+/// Reads a whole file.
+func readFile(_ path: String) throws(BPFError) -> [UInt8] {
+    let fd = try OwnedFD.open(path, flags: O_RDONLY)
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+        let count = read(fd.raw, &chunk, chunk.count)
+        guard count >= 0 else { throw BPFError("read", path, errno: .current) }
+        if count == 0 { return bytes }
+        bytes += chunk[..<count]
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLibBPF
+internal import Glibc
+
+/// A program in the kernel, held by a descriptor.
+public struct BPFProgram: ~Copyable, Sendable {
+    public let fd: OwnedFD
+    /// The kernel's 15 characters of its name.
+    public let name: String
+    /// The kernel's id: for comparing and output only, it changes at every load.
+    public let id: UInt32
+
+    /// Takes over a descriptor of a program and asks the kernel what it is.
+    public init(taking fd: consuming OwnedFD, described object: String = "program") throws(BPFError) {
+        var info = bpf_prog_info()
+        var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+        let result = bpf_obj_get_info_by_fd(fd.raw, &info, &length)
+        guard result == 0 else { throw BPFError("read info of", object, errno: Errno(rawValue: -result)) }
+        self.name = withUnsafeBytes(of: info.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        self.id = info.id
+        self.fd = fd
+    }
+
+    /// Opens a pinned program. Needs only the file's permission (Linux 6.1).
+    public static func pinned(at path: String) throws(BPFError) -> BPFProgram {
+        try BPFProgram(taking: Pin.open(path), described: path)
+    }
+
+    /// The program with a kernel id, nil when there is none (`BPF_PROG_GET_FD_BY_ID`; needs `CAP_SYS_ADMIN`).
+    public static func withID(_ id: UInt32) -> BPFProgram? {
+        let raw = bpf_prog_get_fd_by_id(id)
+        guard raw >= 0 else { return nil }
+        return try? BPFProgram(taking: OwnedFD(taking: raw))
+    }
+
+    public func pin(at path: String) throws(BPFError) {
+        try Pin.create(fd.raw, at: path)
+    }
+
+    /// Ties a map to the program's life, though it does not use it (`BPF_PROG_BIND_MAP`, Linux 5.10).
+    public func bind(_ map: borrowing BPFMap) throws(BPFError) {
+        let result = bpf_prog_bind_map(fd.raw, map.fd.raw, nil)
+        guard result == 0 else { throw BPFError("bind map to", "program \"\(name)\"", errno: Errno(rawValue: -result)) }
+    }
+
+    /// What a test run gave.
+    public struct TestRun: Sendable {
+        /// The program's return value: a verdict.
+        public var returnValue: UInt32
+        /// The packet as the program left it.
+        public var output: [UInt8]
+        /// Nanoseconds a run, the mean of all repeats.
+        public var duration: UInt32
+    }
+
+    /// Runs the program on a packet, in the kernel, touching no interface (`BPF_PROG_TEST_RUN`).
+    /// - Parameters:
+    ///   - packet: a frame from the Ethernet header on, at least 14 bytes; above a page's linear part only for
+    ///     programs that take frags.
+    public func testRun(packet: [UInt8], repeat count: Int = 1) throws(BPFError) -> TestRun {
+        var output = [UInt8](repeating: 0, count: packet.count + 512)
+        var options = bpf_test_run_opts()
+        options.sz = MemoryLayout<bpf_test_run_opts>.size
+        options.repeat = Int32(count)
+        let result = packet.withUnsafeBytes { input in
+            output.withUnsafeMutableBytes { space in
+                options.data_in = input.baseAddress
+                options.data_size_in = UInt32(input.count)
+                options.data_out = space.baseAddress
+                options.data_size_out = UInt32(space.count)
+                return bpf_prog_test_run_opts(fd.raw, &options)
+            }
+        }
+        guard result == 0 else { throw BPFError("test-run", "program \"\(name)\"", errno: Errno(rawValue: -result)) }
+        return TestRun(
+            returnValue: options.retval, output: Array(output.prefix(Int(options.data_size_out))),
+            duration: options.duration)
+    }
+
+    /// Sends `count` copies of a packet through an XDP program as if they had come in on an interface, and does
+    /// what the program says: `XDP_TX` puts them on the wire (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18).
+    public func sendLiveFrames(packet: [UInt8], count: Int, interface: Int, batch: Int = 64) throws(BPFError) {
+        var context = xdp_md()
+        context.data_end = UInt32(packet.count)
+        context.ingress_ifindex = UInt32(interface)
+        var options = bpf_test_run_opts()
+        options.sz = MemoryLayout<bpf_test_run_opts>.size
+        options.repeat = Int32(count)
+        options.flags = UInt32(1 << 1)  // BPF_F_TEST_XDP_LIVE_FRAMES
+        options.batch_size = UInt32(batch)
+        let result = packet.withUnsafeBytes { input in
+            withUnsafeMutablePointer(to: &context) { context in
+                options.data_in = input.baseAddress
+                options.data_size_in = UInt32(input.count)
+                options.ctx_in = UnsafeRawPointer(context)
+                options.ctx_size_in = UInt32(MemoryLayout<xdp_md>.size)
+                return bpf_prog_test_run_opts(fd.raw, &options)
+            }
+        }
+        guard result == 0 else {
+            throw BPFError("send live frames by", "program \"\(name)\"", errno: Errno(rawValue: -result))
+        }
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLibBPF
+
+/// A map as an object declares it, before load. Valid while its ``BPFObject`` lives.
+public struct ObjectMap {
+    let raw: OpaquePointer
+    public let name: String
+    /// Its declaration tags: `sluice:state` for state that outlives generations.
+    public let tags: [String]
+    let btf: BTF?
+
+    public var type: MapType { MapType(rawValue: bpf_map__type(raw).rawValue) }
+    public var keySize: Int { Int(bpf_map__key_size(raw)) }
+    public var valueSize: Int { Int(bpf_map__value_size(raw)) }
+    public var maxEntries: Int { Int(bpf_map__max_entries(raw)) }
+
+    /// Whether it is state: shared by generations while the schema agrees.
+    public var isState: Bool { tags.contains("sluice:state") }
+
+    /// Its type, key and value in one normalised line: all on which two programs that share it must agree.
+    public var layout: String {
+        let key = btf?.layout(bpf_map__btf_key_type_id(raw)) ?? "void"
+        let value = btf?.layout(bpf_map__btf_value_type_id(raw)) ?? "void"
+        return "\(type) \(bpf_map__map_flags(raw)) \(keySize) \(valueSize) key \(key) value \(value)"
+    }
+
+    /// A short name of the layout and the size, 16 hexadecimal digits; libbpf's own reuse compares only sizes.
+    public var schema: String { fingerprint("\(layout) entries \(maxEntries)") }
+
+    /// Overrides `max_entries`.
+    public func setMaxEntries(_ count: Int) throws(BPFError) {
+        let result = bpf_map__set_max_entries(raw, UInt32(count))
+        guard result == 0 else { throw BPFError("resize map", "\"\(name)\"", errno: Errno(rawValue: -result)) }
+    }
+
+    /// Makes the object use an existing map in its place (`bpf_map__reuse_fd`).
+    public func reuse(_ map: borrowing BPFMap) throws(BPFError) {
+        let result = bpf_map__reuse_fd(raw, map.fd.raw)
+        guard result == 0 else { throw BPFError("reuse map", "\"\(name)\"", errno: Errno(rawValue: -result)) }
+    }
+}

@@ -41,3 +41,18 @@ public struct BPFLink: ~Copyable, Sendable {
         guard result == 0 else { throw BPFError("detach", "link", errno: Errno(rawValue: -result)) }
     }
 }
+
+extension BPFLink {
+    /// The link by which a program is attached to an interface, found among all of the machine's links
+    /// (`BPF_LINK_GET_NEXT_ID`; needs `CAP_SYS_ADMIN`). Nil when it was attached without a link, or may not be seen.
+    public static func find(program: UInt32, interface: Int) -> BPFLink? {
+        var id: UInt32 = 0
+        while bpf_link_get_next_id(id, &id) == 0 {
+            let raw = bpf_link_get_fd_by_id(id)
+            guard raw >= 0 else { continue }
+            let link = BPFLink(taking: OwnedFD(taking: raw))
+            if let info = try? link.info(), info.programID == program, info.interface == interface { return link }
+        }
+        return nil
+    }
+}

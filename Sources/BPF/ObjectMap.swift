@@ -26,7 +26,8 @@ public struct ObjectMap {
     }
 
     /// A short name of the layout and the size, 16 hexadecimal digits; libbpf's own reuse compares only sizes.
-    public var schema: String { fingerprint("\(layout) entries \(maxEntries)") }
+    /// - Parameter owner: what else must agree, such as the plugin that gives the data its meaning.
+    public func schema(of owner: String) -> String { fingerprint("\(owner) \(layout) entries \(maxEntries)") }
 
     /// Overrides `max_entries`.
     public func setMaxEntries(_ count: Int) throws(BPFError) {

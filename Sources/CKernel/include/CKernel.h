@@ -2,5 +2,6 @@
 #pragma once
 
 // The kernel interfaces that Swift's Glibc module or Debian 12's headers lack, a topic a header.
+#include "filesystems.h"
 #include "membarrier.h"
 #include "namespaces.h"

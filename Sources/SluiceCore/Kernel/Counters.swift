@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import SluiceAPI
+internal import StageKit
+
+/// The rows of `sluice_counters`, as bpf/include/sluice/xdp_stage.h numbers them.
+enum CounterRow {
+    static let names = ["aborted", "drop", "pass", "tx", "redirect", "next", "invalid", "fallthrough"]
+    static let count = names.count
+    /// Rows that count a packet a second time: those of `next` whose slot was empty.
+    static let extra: Set = ["fallthrough"]
+}
+
+extension GenerationDirectory {
+    /// What stage `k` has seen, summed over the CPUs.
+    func counters(_ k: Int) throws -> StageCounters {
+        let map = try BPFMap.pinned(at: map(k, "sluice_counters"))
+        var counters = StageCounters(packets: 0, bytes: 0, verdicts: [:])
+        for (index, name) in CounterRow.names.enumerated() {
+            guard let row = try map.counters(at: UInt32(index)) else { continue }
+            counters.verdicts[name] = Count(packets: row[0], bytes: row[1])
+            if !CounterRow.extra.contains(name) {
+                counters.packets += row[0]
+                counters.bytes += row[1]
+            }
+        }
+        return counters
+    }
+
+    /// One of the stage's own tables, read as its plan declares it.
+    func table(_ table: CounterTable, of k: Int, statePin: (String) -> String?) throws -> StatsTable {
+        let map = try BPFMap.pinned(at: statePin(table.map) ?? map(k, table.map))
+        let rows = try table.rows.enumerated().map { index, label in
+            StatsRow(label: label, values: try map.counters(at: UInt32(index)) ?? [])
+        }
+        return StatsTable(name: table.name, columns: table.columns, rows: rows)
+    }
+
+    /// Sets a generation's own counters back to zero, after the preflight's packets.
+    func clearCounters(_ k: Int, of stage: ResolvedStage) throws {
+        let tables = stage.plan.counters.filter { stage.state[$0.map] == nil && stage.plan.maps[$0.map]?.freeze != true }
+        for name in Set(["sluice_counters"] + tables.map(\.map)) {
+            let map = try BPFMap.pinned(at: map(k, name))
+            let zero = [UInt8](repeating: 0, count: map.valueSize)
+            for index in 0..<UInt32(map.maxEntries) where try map.counters(at: index)?.contains(where: { $0 > 0 }) == true {
+                try map.update(key: bytes(of: index), value: zero)
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import SluiceAPI
+internal import StageKit
+
+/// Builds a generation beside the running one: loads, chains and pins everything in `t<n>`. Nothing of it is visible to
+/// packets until the flip, and a crash at any step leaves only a `t<n>` for the next start to remove.
+struct GenerationBuilder {
+    let directory: HookDirectory
+    let chain: ResolvedChain
+    let number: Int
+    /// Where a digest's copy of a plugin is.
+    let artifact: (String) -> String
+
+    private var target: GenerationDirectory { directory.building(number) }
+
+    func build() throws {
+        try Bpffs.makeFolder(target.path)
+        FaultPoint.buildFolderMade.hit()
+        let array = try BPFMap.create(
+            "sluice_chain", type: .programArray, keySize: 4, valueSize: 4, maxEntries: ChainSpec.maxStages + 1)
+        try array.pin(at: target.chain)
+        FaultPoint.chainPinned.hit()
+        for (index, stage) in chain.stages.enumerated() {
+            do {
+                try load(stage, slot: index + 1, into: array)
+            } catch {
+                throw APIErrorBody(error, during: "stage \"\(stage.name)\" (\(stage.plugin) \(stage.version))")
+            }
+        }
+        try array.freeze()
+        FaultPoint.chainFilled.hit()
+        let meta = try Manifest(chain, generation: number).store(at: target.meta)
+        for slot in 1...chain.stages.count { try BPFProgram.pinned(at: target.stage(slot)).bind(meta) }
+        FaultPoint.metaPinned.hit()
+    }
+
+    /// Makes the built generation a whole one.
+    func complete() throws {
+        try Bpffs.rename(target.path, to: directory.generation(number).path)
+        FaultPoint.generationRenamed.hit()
+    }
+
+    private func load(_ stage: ResolvedStage, slot: Int, into array: borrowing BPFMap) throws {
+        let plan = stage.plan
+        let object = try BPFObject(contentsOf: "\(artifact(stage.artifact))/\(plan.object)")
+        try setConstants(of: object, plan: plan, slot: slot)
+        var newState: [(map: String, path: String)] = []
+        for map in object.maps {
+            if let entries = plan.maps[map.name]?.maxEntries { try map.setMaxEntries(Int(entries)) }
+            if map.name == "sluice_chain" {
+                try map.reuse(array)
+            } else if map.isState {
+                let path = directory.state(stage: stage.name, map: map.name, schema: map.schema(of: stage.plugin))
+                if Bpffs.exists(path) { try map.reuse(BPFMap.pinned(at: path)) } else { newState.append((map.name, path)) }
+            }
+        }
+        try object.loadXDP(program: plan.program, frags: chain.spec.frags)
+        FaultPoint.stageLoaded.hit()
+        for (map, path) in newState {
+            try Bpffs.makeFolder("\(directory.path)/state")
+            try Bpffs.makeFolder("\(directory.path)/state/\(stage.name)")
+            try object.loadedMap(map).pin(at: path)
+            FaultPoint.stateMapPinned.hit()
+        }
+        let program = try object.program(plan.program)
+        try program.pin(at: target.stage(slot))
+        FaultPoint.stagePinned.hit()
+        for map in object.maps where !map.isState && map.name != "sluice_chain" {
+            try object.loadedMap(map.name).pin(at: target.map(slot, map.name))
+        }
+        FaultPoint.mapsPinned.hit()
+        for (name, contents) in plan.maps {
+            let map = try object.loadedMap(name)
+            for entry in contents.entries { try map.update(key: entry.key.raw, value: entry.value.raw) }
+            if contents.freeze { try map.freeze() }
+        }
+        FaultPoint.mapsFilled.hit()
+        try array.update(key: bytes(of: UInt32(slot)), value: bytes(of: program.fd.raw))
+    }
+
+    private func setConstants(of object: BPFObject, plan: StagePlan, slot: Int) throws {
+        let isLast = slot == chain.stages.count
+        try object.setConstant("sluice_next", to: isLast ? 0 : slot + 1)
+        try object.setConstant("sluice_counting", to: chain.spec.counters ? 1 : 0)
+        try object.setConstant("sluice_frags", to: chain.spec.frags ? 1 : 0)
+        try object.setConstant("sluice_on_fault", to: chain.spec.onFault.xdp)
+        for (name, value) in plan.constants {
+            switch value {
+            case .integer(let number): try object.setConstant(name, to: number)
+            case .unsigned(let number): try object.setConstant(name, to: number)
+            case .boolean(let flag): try object.setConstant(name, to: flag ? 1 : 0)
+            case .bytes(let bytes): try object.setConstant(name, bytes: bytes.raw)
+            }
+        }
+    }
+}
+
+extension FaultVerdict {
+    /// The verdict's number in XDP.
+    var xdp: Int { self == .pass ? 2 : 1 }
+}

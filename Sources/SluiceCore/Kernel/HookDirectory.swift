@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+
+/// One hook's folder in the bpffs: `root`, `link`, `entry` and `fallback` for good, a folder a generation
+/// (`t<n>` while it is built, `g<n>` when whole, `d<n>` while it goes), and `state/` that outlives generations.
+struct HookDirectory {
+    let hook: HookID
+    let path: String
+
+    init(_ hook: HookID, in bpffs: String) {
+        self.hook = hook
+        self.path = "\(bpffs)/\(hook.directoryName)"
+    }
+
+    var root: String { "\(path)/root" }
+    var link: String { "\(path)/link" }
+    var entry: String { "\(path)/entry" }
+    /// Counts the packets that fell through the root.
+    var fallback: String { "\(path)/fallback" }
+
+    func building(_ number: Int) -> GenerationDirectory { GenerationDirectory(hook: self, name: "t\(number)") }
+    func generation(_ number: Int) -> GenerationDirectory { GenerationDirectory(hook: self, name: "g\(number)") }
+    func dying(_ number: Int) -> GenerationDirectory { GenerationDirectory(hook: self, name: "d\(number)") }
+
+    func state(stage: String, map: String, schema: String) -> String { "\(path)/state/\(stage)/\(map)_\(schema)" }
+
+    var exists: Bool { Bpffs.exists(path) }
+
+    /// The whole generations, oldest first.
+    func generations() throws -> [Int] {
+        try Bpffs.list(path).compactMap { $0.hasPrefix("g") ? Int($0.dropFirst()) : nil }.sorted()
+    }
+
+    /// What a crash left: generations half built or half removed.
+    func leftovers() throws -> [String] {
+        try Bpffs.list(path).filter { name in "td".contains(name.prefix(1)) && Int(name.dropFirst()) != nil }
+    }
+
+    /// The generation that `entry[0]` points to, by its program's id; nil when the slot is empty or holds a stranger.
+    func live() throws -> Int? {
+        guard Bpffs.exists(entry),
+            let slot = try BPFMap.pinned(at: entry).lookup(key: bytes(of: UInt32(0)))
+        else { return nil }
+        let id = slot.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+        return try generations().last { number in
+            (try? BPFProgram.pinned(at: generation(number).stage(1)).id) == id
+        }
+    }
+
+    /// Moves the traffic to a generation: the one write to `entry[0]`. Needs no capability, only the pins (Linux 6.1).
+    func flip(to number: Int) throws(BPFError) {
+        let head = try BPFProgram.pinned(at: generation(number).stage(1))
+        try BPFMap.pinned(at: entry).update(key: bytes(of: UInt32(0)), value: bytes(of: head.fd.raw))
+    }
+
+    /// Whether the root is attached: its link is pinned, and its interface still there.
+    func isAttached() -> Bool {
+        guard let info = try? BPFLink.pinned(at: link).info() else { return false }
+        return info.interface != 0
+    }
+
+    /// Removes a generation's pins, in an order that a crash at any step leaves recoverable: renamed first, so that it is no
+    /// generation any more, then its pins. Only after `waitForPacketsInFlight()`: a program array empties itself when
+    /// its last pin goes, though packets are still in it.
+    func remove(_ number: Int) throws {
+        try Bpffs.rename(generation(number).path, to: dying(number).path)
+        FaultPoint.retireRenamed.hit()
+        try Bpffs.removeTree(dying(number).path) { FaultPoint.retirePartlyRemoved.hit() }
+        FaultPoint.retireRemoved.hit()
+    }
+
+    /// Removes state that none of the hook's generations uses; says what.
+    func collectState() throws -> [String] {
+        var used: Set<String> = []
+        for number in try generations() {
+            for stage in try Manifest(pinnedAt: generation(number).meta).stages {
+                used.formUnion(stage.state.map { state(stage: stage.name, map: $0.key, schema: $0.value) })
+            }
+        }
+        var removed: [String] = []
+        for stage in try Bpffs.list("\(path)/state") {
+            let folder = "\(path)/state/\(stage)"
+            let pins = try Bpffs.list(folder).map { "\(folder)/\($0)" }
+            for pin in pins where !used.contains(pin) {
+                try Pin.remove(pin)
+                removed.append(pin)
+            }
+            if pins.allSatisfy({ !used.contains($0) }) { try Bpffs.removeTree(folder) }
+        }
+        return removed
+    }
+}
+
+/// One generation's folder.
+struct GenerationDirectory {
+    let path: String
+
+    init(hook: HookDirectory, name: String) {
+        self.path = "\(hook.path)/\(name)"
+    }
+
+    /// Its own program array, filled and frozen before the flip.
+    var chain: String { "\(path)/chain" }
+    var meta: String { "\(path)/meta" }
+    /// The program of stage `k`, from 1 on, in slot `k` of the array.
+    func stage(_ k: Int) -> String { "\(path)/stage_\(k)" }
+    /// A map of stage `k` that belongs to the generation.
+    func map(_ k: Int, _ name: String) -> String { "\(path)/map_\(k)_\(name)" }
+}

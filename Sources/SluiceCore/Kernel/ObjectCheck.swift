@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import SluiceAPI
+internal import StageKit
+
+/// Holds a plugin's plan against the object it names, before anything is loaded: the plan is untrusted input.
+struct ObjectCheck {
+    let stage: String
+    let plugin: String
+    let plan: StagePlan
+    let object: BPFObject
+
+    /// The state maps by C name, with their schema.
+    /// - Throws: when the plan asks for what the object does not have, or the object does not keep the stage ABI.
+    func run() throws -> [String: String] {
+        guard object.programNames.contains(plan.program) else {
+            throw failure("it names the program \"\(plan.program)\"; \(plan.object) has: \(list(object.programNames))")
+        }
+        for constant in ["sluice_next", "sluice_counting", "sluice_frags", "sluice_on_fault"]
+        where !object.constantNames.contains(constant) {
+            throw failure("\(plan.object) has no constant \"\(constant)\"; build the stage with <sluice/xdp_stage.h>")
+        }
+        guard let chain = object.map("sluice_chain"), chain.type == .programArray,
+            chain.maxEntries == ChainSpec.maxStages + 1,
+            let counters = object.map("sluice_counters"), counters.type == .perCPUArray, counters.valueSize == 16,
+            counters.maxEntries == CounterRow.count
+        else { throw failure("\(plan.object) does not keep the stage ABI; build the stage with <sluice/xdp_stage.h>") }
+        for constant in plan.constants.keys where constant.hasPrefix("sluice_") {
+            throw failure("it sets \"\(constant)\"; names that begin with sluice_ are the manager's")
+        }
+        let maps = object.maps
+        for (name, contents) in plan.maps {
+            guard let map = maps.first(where: { $0.name == name }), !name.hasPrefix("sluice_") else {
+                let own = maps.map(\.name).filter { !$0.hasPrefix("sluice_") }
+                throw failure("it asks for the map \"\(name)\"; \(plan.object) has: \(list(own))")
+            }
+            try check(contents, of: map)
+        }
+        for table in plan.counters { try check(table, maps) }
+        return Dictionary(
+            uniqueKeysWithValues: maps.filter(\.isState).map { ($0.name, $0.schema(of: plugin)) })
+    }
+
+    private func check(_ contents: MapPlan, of map: ObjectMap) throws {
+        if let entries = contents.maxEntries {
+            guard (1...(1 << 26)).contains(entries) else {
+                throw failure("it gives the map \"\(map.name)\" \(entries) entries; possible are 1 to 67,108,864")
+            }
+            // Here and not only at load: the size is part of a state map's schema.
+            try map.setMaxEntries(Int(entries))
+        }
+        guard !map.isState || contents.entries.isEmpty else {
+            throw failure("it fills the state map \"\(map.name)\"; state is only ever written by the program")
+        }
+        guard contents.entries.count <= map.maxEntries else {
+            throw failure(
+                "it puts \(contents.entries.count) entries into the map \"\(map.name)\", which holds \(map.maxEntries)")
+        }
+        for entry in contents.entries
+        where entry.key.raw.count != map.keySize || entry.value.raw.count != map.valueSize {
+            throw failure(
+                "an entry for the map \"\(map.name)\" has a key of \(entry.key.raw.count) and a value of "
+                    + "\(entry.value.raw.count) bytes; the map's have \(map.keySize) and \(map.valueSize)")
+        }
+    }
+
+    private func check(_ table: CounterTable, _ maps: [ObjectMap]) throws {
+        guard let map = maps.first(where: { $0.name == table.map }) else {
+            throw failure("its counters \"\(table.name)\" are in the map \"\(table.map)\", which \(plan.object) does not have")
+        }
+        guard [MapType.array, .perCPUArray].contains(map.type), map.keySize == 4,
+            map.valueSize == 8 * table.columns.count, table.rows.count <= map.maxEntries
+        else {
+            throw failure(
+                "its counters \"\(table.name)\" need an array of \(table.columns.count) 64-bit numbers with at least "
+                    + "\(table.rows.count) rows; \"\(table.map)\" is a \(map.type) of \(map.maxEntries) times \(map.valueSize) bytes")
+        }
+    }
+
+    private func failure(_ message: String) -> APIErrorBody {
+        APIErrorBody(code: "bad-plan", message: "stage \"\(stage)\": the plan of plugin \"\(plugin)\" cannot work: \(message)")
+    }
+
+    private func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import SluiceAPI
+internal import StageKit
+
+/// What a new chain changes, a readable line each.
+struct ChainDiff {
+    let old: StoredGeneration?
+    let new: ResolvedChain
+
+    func plan(notes: [String]) -> ChainPlan {
+        let lines = lines()
+        let action: PlanAction = old == nil ? .create : old!.resolved == new ? .none : .update
+        return ChainPlan(hook: new.spec.hook, action: action, lines: action == .none ? [] : lines, notes: notes)
+    }
+
+    func lines() -> [String] {
+        var lines: [String] = []
+        let before = old?.resolved
+        for (key, was, now) in settings(before?.spec) where was != now {
+            lines.append(was.map { "~ \(key): \($0) -> \(now)" } ?? "+ \(key): \(now)")
+        }
+        for stage in before?.stages ?? [] where !new.stages.contains(where: { $0.name == stage.name }) {
+            lines.append("- stage \(stage.name): \(stage.plugin) \(stage.version)")
+        }
+        for (index, stage) in new.stages.enumerated() {
+            let config = new.spec.stages[index].config
+            guard let place = before?.stages.firstIndex(where: { $0.name == stage.name }), let before else {
+                lines.append("+ stage \(stage.name): \(stage.plugin) \(stage.version)")
+                lines += stage.plan.summary.map { "    \($0)" }
+                continue
+            }
+            lines += changes(of: stage, config, from: before.stages[place], before.spec.stages[place].config)
+        }
+        let kept = new.stages.map(\.name).filter { name in before?.stages.contains { $0.name == name } == true }
+        let order = before?.stages.map(\.name).filter(kept.contains) ?? []
+        if kept != order { lines.append("~ order: \(order.joined(separator: ", ")) -> \(kept.joined(separator: ", "))") }
+        return lines
+    }
+
+    private func changes(
+        of stage: ResolvedStage, _ config: JSON, from old: ResolvedStage, _ oldConfig: JSON
+    ) -> [String] {
+        var inner: [String] = []
+        if stage.plugin != old.plugin || stage.version != old.version {
+            inner.append("~ plugin: \(old.plugin) \(old.version) -> \(stage.plugin) \(stage.version)")
+        } else if stage.artifact != old.artifact {
+            inner.append("~ plugin: \(stage.plugin) \(stage.version) was rebuilt: \(old.artifact.prefix(12)) -> \(stage.artifact.prefix(12))")
+        }
+        let was = flatten(oldConfig, "")
+        let now = flatten(config, "")
+        for key in Set(was.keys).union(now.keys).sorted() where was[key] != now[key] {
+            switch (was[key], now[key]) {
+            case (let was?, nil): inner.append("- \(key): \(was)")
+            case (nil, let now?): inner.append("+ \(key): \(now)")
+            case (let was?, let now?): inner.append("~ \(key): \(was) -> \(now)")
+            case (nil, nil): break
+            }
+        }
+        return inner.isEmpty ? [] : ["~ stage \(stage.name):"] + inner.map { "    \($0)" }
+    }
+
+    private func settings(_ old: ChainSpec?) -> [(String, String?, String)] {
+        let now = new.spec
+        return [
+            ("mode", old?.mode.rawValue, now.mode.rawValue),
+            ("frags", old.map { "\($0.frags)" }, "\(now.frags)"),
+            ("counters", old.map { "\($0.counters)" }, "\(now.counters)"),
+            ("on-fault", old?.onFault.rawValue, now.onFault.rawValue),
+        ]
+    }
+
+    /// `rules[0].source: "10.0.0.0/8"`, a line a leaf.
+    private func flatten(_ value: JSON, _ path: String) -> [String: String] {
+        switch value {
+        case .object(let object) where !object.members.isEmpty:
+            object.members.reduce(into: [:]) { result, member in
+                result.merge(flatten(member.value, path.isEmpty ? member.key : "\(path).\(member.key)")) { first, _ in first }
+            }
+        case .array(let list) where !list.isEmpty:
+            list.enumerated().reduce(into: [:]) { result, item in
+                result.merge(flatten(item.element, "\(path)[\(item.offset)]")) { first, _ in first }
+            }
+        default: path.isEmpty ? [:] : [path: "\(value)"]
+        }
+    }
+}

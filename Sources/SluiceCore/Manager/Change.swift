@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import SluiceAPI
+
+/// Why a change is made and by whom, for the records; and how long its steps take.
+struct Change {
+    var action: String
+    var author: String
+    var reason: String
+    private(set) var timings: [Timing] = []
+    private var last = ContinuousClock.now
+
+    init(_ action: String, by author: String, reason: String) {
+        self.action = action
+        self.author = author
+        self.reason = reason
+    }
+
+    /// Ends a step.
+    mutating func lap(_ step: String) {
+        let now = ContinuousClock.now
+        let duration = (now - last).components
+        timings.append(
+            Timing(step: step, milliseconds: Double(duration.seconds) * 1e3 + Double(duration.attoseconds) / 1e15))
+        last = now
+    }
+}
+
+extension Manager {
+    /// Builds a generation beside the running one, tries it, and flips to it. When anything fails before the flip, the
+    /// kernel, the database and the artifacts are as they were.
+    func commit(_ prepared: PreparedChain, _ change: Change, replace: Bool) throws -> ChainChange {
+        var change = change
+        let hook = prepared.hook
+        let directory = directory(hook)
+        let xdp = XDPHook(directory: directory)
+        let chain = prepared.resolved
+        var lines: [String] = []
+        let isAttached = directory.isAttached()
+        if !isAttached { try xdp.check(replace: replace) }
+        change.lap("check")
+
+        for digest in Set(chain.stages.map(\.artifact)).sorted() { try artifacts.keep(digest, from: prepared.sources[digest]!) }
+        FaultPoint.artifactsKept.hit()
+        let number = try store.begin(chain, author: change.author, reason: change.reason, changes: prepared.plan.lines)
+        FaultPoint.generationRecorded.hit()
+        change.lap("record")
+        do {
+            progress(change.action, hook.description, by: change.author, "building generation \(number)")
+            if !Bpffs.exists(directory.root) {
+                try Bpffs.removeTree(directory.path)
+                try xdp.makeRoot(for: chain.spec)
+            }
+            let artifacts = artifacts
+            let builder = GenerationBuilder(directory: directory, chain: chain, number: number) { artifacts.path($0) }
+            try builder.build()
+            change.lap("load")
+            let tried = try Preflight(directory: directory.building(number), chain: chain).run()
+            FaultPoint.preflightDone.hit()
+            lines.append("generation \(number): \(chain.stages.count) stages loaded, \(tried) sample packets as expected")
+            change.lap("preflight")
+            try builder.complete()
+            try directory.flip(to: number)
+            FaultPoint.flipped.hit()
+            change.lap("flip")
+            if !isAttached {
+                let (mode, notes) = try xdp.attach(mode: chain.spec.mode, replace: replace)
+                lines += ["attached the root to \(hook) (\(mode))"] + notes
+                change.lap("attach")
+            }
+        } catch {
+            discard(number, of: hook, backTo: prepared.live?.number)
+            throw APIErrorBody(error, during: "\(change.action) \(hook)")
+        }
+        // The traffic has moved: from here on nothing may fail the change, only be told.
+        do {
+            try store.setLive(number, of: hook.description)
+            FaultPoint.liveRecorded.hit()
+        } catch {
+            logger.error("cannot record the live generation; the next start will", metadata: ["error": "\(error)"])
+        }
+        record(
+            change.action, hook.description, outcome: "done", by: change.author,
+            describe(number, from: prepared.live?.number, chain, reason: change.reason, notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") }))
+        FaultPoint.changeRecorded.hit()
+        change.lap("audit")
+        lines += retire(hook)
+        change.lap("retire")
+        return ChainChange(
+            hook: hook.description, from: prepared.live?.number, to: number, lines: lines + prepared.plan.notes,
+            timings: change.timings)
+    }
+
+    private func describe(
+        _ number: Int, from old: Int?, _ chain: ResolvedChain, reason: String, notes: [String]
+    ) -> String {
+        let stages = chain.stages.map { "\($0.name) (\($0.plugin) \($0.version))" }.joined(separator: ", ")
+        let move = old.map { "generation \($0) -> \(number)" } ?? "generation \(number)"
+        return (["\(move): \(stages)"] + notes + (reason.isEmpty ? [] : ["reason: \(reason)"])).joined(separator: "; ")
+    }
+
+    /// Undoes an unfinished build: its pins, its record, what only it needed.
+    private func discard(_ number: Int, of hook: HookID, backTo live: Int?) {
+        let directory = directory(hook)
+        do {
+            if let live, try directory.live() == number { try directory.flip(to: live) }
+            if live == nil, !directory.isAttached() {
+                try Bpffs.removeTree(directory.path)
+            } else {
+                try Bpffs.removeTree(directory.building(number).path)
+                if Bpffs.exists(directory.generation(number).path) {
+                    waitForPacketsInFlight()
+                    try directory.remove(number)
+                }
+                _ = try directory.collectState()
+            }
+            try store.forget(number, of: hook.description)
+            _ = try artifacts.collect(inUse: store.artifactsInUse())
+        } catch {
+            logger.error("cannot clean up generation \(number); the next start will", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Removes the oldest generations beyond the number to keep; never the live one nor the one before it. Failures are told, not thrown: the
+    /// change itself is done.
+    func retire(_ hook: HookID) -> [String] {
+        let directory = directory(hook)
+        var lines: [String] = []
+        do {
+            let live = try directory.live()
+            let previous = try previousGeneration(of: hook, live: live)
+            var numbers = try directory.generations()
+            guard numbers.count > configuration.keep else { return [] }
+            FaultPoint.retireStarted.hit()
+            waitForPacketsInFlight()
+            for number in numbers where numbers.count > configuration.keep && number != live && number != previous {
+                try directory.remove(number)
+                try store.setState(.retired, of: number, hook.description)
+                FaultPoint.retireRecorded.hit()
+                numbers.removeAll { $0 == number }
+                lines.append("retired generation \(number)")
+            }
+            _ = try directory.collectState()
+            FaultPoint.stateCollected.hit()
+            _ = try artifacts.collect(inUse: store.artifactsInUse())
+            FaultPoint.artifactsCollected.hit()
+        } catch {
+            logger.error("cannot retire generations of \(hook); gc will", metadata: ["error": "\(error)"])
+            lines.append("could not retire old generations: \(error); `sluicectl gc` tries again")
+        }
+        return lines
+    }
+
+    /// The kept generation that was live last: where a rollback goes unless told otherwise.
+    func previousGeneration(of hook: HookID, live: Int?) throws -> Int? {
+        let pinned = Set(try directory(hook).generations())
+        return try store.generations(of: hook.description)
+            .filter { $0.number != live && pinned.contains($0.number) && $0.liveSince != nil }
+            .max { ($0.liveSince ?? "") < ($1.liveSince ?? "") }?.number
+    }
+}

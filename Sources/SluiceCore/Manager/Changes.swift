@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+public import SluiceAPI
+
+extension Manager {
+    public func plan(_ request: PlanRequest) async throws -> PlanReport {
+        var chains: [ChainPlan] = []
+        for spec in try SpecParser.parse(request.spec, source: request.source) {
+            let prepared = try await prepare(spec)
+            if !directory(prepared.hook).isAttached() { try XDPHook(directory: directory(prepared.hook)).checkInterface() }
+            chains.append(prepared.plan)
+        }
+        return PlanReport(chains: chains)
+    }
+
+    public func apply(_ request: ApplyRequest, by caller: Caller) async throws -> ChangeReport {
+        let specs = try SpecParser.parse(request.spec, source: request.source)
+        return try await exclusively {
+            // All chains are checked before the first is changed.
+            var change = Change("apply", by: caller.name, reason: request.reason)
+            var prepared: [PreparedChain] = []
+            for spec in specs { try await audited("apply", spec.hook, by: caller) { prepared.append(try await prepare(spec)) } }
+            change.lap("plan")
+            var changes: [ChainChange] = []
+            for chain in prepared {
+                changes.append(
+                    try await audited("apply", chain.hook.description, by: caller) {
+                        try commitIfNeeded(chain, change, replace: request.replace)
+                    })
+            }
+            await updateRuns()
+            return ChangeReport(chains: changes)
+        }
+    }
+
+    public func upgrade(_ hook: String, _ request: UpgradeRequest, by caller: Caller) async throws -> ChangeReport {
+        try await exclusively {
+            let id = try resolve(hook)
+            return try await audited("upgrade", id.description, by: caller) {
+                var change = Change("upgrade", by: caller.name, reason: request.reason)
+                guard let live = try liveGeneration(of: id) else { throw notLive(id) }
+                var spec = live.resolved.spec
+                guard let index = spec.stages.firstIndex(where: { $0.name == request.stage }) else {
+                    throw APIErrorBody.notFound(
+                        "upgrade \(id): the chain has no stage \"\(request.stage)\"; it has: "
+                            + spec.stages.map(\.name).joined(separator: ", "))
+                }
+                spec.stages[index].version = request.version
+                let prepared = try await prepare(spec)
+                change.lap("plan")
+                let result = try commitIfNeeded(prepared, change, replace: false)
+                await updateRuns()
+                return ChangeReport(chains: [result])
+            }
+        }
+    }
+
+    public func rollback(_ hook: String, _ request: RollbackRequest, by caller: Caller) async throws -> ChangeReport {
+        try await exclusively {
+            let id = try resolve(hook)
+            return try await audited("rollback", id.description, by: caller) {
+                let report = try rollback(id, request, Change("rollback", by: caller.name, reason: request.reason))
+                await updateRuns()
+                return report
+            }
+        }
+    }
+
+    /// One slot write: no compiler, no verifier, no plugin, no capability.
+    private func rollback(_ hook: HookID, _ request: RollbackRequest, _ change: Change) throws -> ChangeReport {
+        var change = change
+        let directory = directory(hook)
+        guard let live = try directory.live() else { throw notLive(hook) }
+        let pinned = try directory.generations()
+        let kept = pinned.filter { $0 != live }.map(String.init).joined(separator: ", ")
+        let back = "kept are: \(kept.isEmpty ? "none" : kept)"
+        guard let target = try request.to ?? previousGeneration(of: hook, live: live) else {
+            throw APIErrorBody.notFound("rollback \(hook): there is no generation to go back to; \(back)")
+        }
+        guard pinned.contains(target) else {
+            throw APIErrorBody.notFound("rollback \(hook): generation \(target) is not in the kernel; \(back)")
+        }
+        guard target != live else {
+            throw APIErrorBody.conflict("rollback \(hook): generation \(target) is live already; \(back)")
+        }
+        change.lap("check")
+        try directory.flip(to: target)
+        FaultPoint.rollbackFlipped.hit()
+        change.lap("flip")
+        try store.setLive(target, of: hook.description)
+        FaultPoint.rollbackRecorded.hit()
+        let reason = change.reason.isEmpty ? "" : "; reason: \(change.reason)"
+        record("rollback", hook.description, outcome: "done", by: change.author, "generation \(live) -> \(target)\(reason)")
+        change.lap("record")
+        return ChangeReport(chains: [
+            ChainChange(
+                hook: hook.description, from: live, to: target, lines: ["generation \(target) is live again"],
+                timings: change.timings)
+        ])
+    }
+
+    public func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport {
+        try await exclusively {
+            let id = try resolve(hook)
+            return try await audited("detach", id.description, by: caller) {
+                let directory = directory(id)
+                guard directory.exists else { throw notLive(id) }
+                let live = try directory.live()
+                var change = Change("detach", by: caller.name, reason: request.reason)
+                try store.setWanted(id.description, false)
+                FaultPoint.detachRecorded.hit()
+                try removeHook(id)
+                let reason = request.reason.isEmpty ? "" : "; reason: \(request.reason)"
+                record("detach", id.description, outcome: "done", by: caller.name, "the chain is gone, its history is kept\(reason)")
+                change.lap("detach")
+                await updateRuns()
+                return ChangeReport(chains: [
+                    ChainChange(
+                        hook: id.description, from: live, to: nil,
+                        lines: ["detached; all of its pins and its state are gone"], timings: change.timings)
+                ])
+            }
+        }
+    }
+
+    /// Takes a hook's root off and removes all of its pins; its generations' records become history.
+    func removeHook(_ hook: HookID) throws {
+        let directory = directory(hook)
+        if Bpffs.exists(directory.link) {
+            try? BPFLink.pinned(at: directory.link).detach()
+            FaultPoint.linkDetached.hit()
+            try Pin.remove(directory.link)
+            waitForPacketsInFlight()
+        }
+        try Bpffs.removeTree(directory.path) { FaultPoint.hookPartlyRemoved.hit() }
+        for generation in try store.generations(of: hook.description) where generation.state != .retired {
+            if generation.state == .building {
+                try store.forget(generation.number, of: hook.description)
+            } else {
+                try store.setState(.retired, of: generation.number, hook.description)
+            }
+        }
+        _ = try artifacts.collect(inUse: store.artifactsInUse())
+    }
+
+    private func commitIfNeeded(_ chain: PreparedChain, _ change: Change, replace: Bool) throws -> ChainChange {
+        let directory = directory(chain.hook)
+        guard chain.plan.action == .none else { return try commit(chain, change, replace: replace) }
+        var lines = ["nothing to change"]
+        if !directory.isAttached() {
+            let (mode, notes) = try XDPHook(directory: directory).attach(mode: chain.resolved.spec.mode, replace: replace)
+            lines = ["attached the root to \(chain.hook) again (\(mode))"] + notes
+            record(change.action, chain.hook.description, outcome: "done", by: change.author, lines[0])
+        }
+        return ChainChange(
+            hook: chain.hook.description, from: chain.live?.number, to: chain.live?.number, lines: lines,
+            timings: change.timings)
+    }
+
+    /// Runs a step of a change; its failure goes into the audit trail, then on to the caller.
+    private func audited<T>(
+        _ action: String, _ hook: String, by caller: Caller, _ body: () async throws -> T
+    ) async throws -> T {
+        do {
+            return try await body()
+        } catch {
+            let failure = APIErrorBody(error, during: "\(action) \(hook)")
+            record(action, hook, outcome: "failed", by: caller.name, failure.message)
+            throw failure
+        }
+    }
+
+    /// The hook that somebody typed. `xdp:eth0` stands for the one chain on an `eth0`, in whatever namespace.
+    func resolve(_ text: String) throws -> HookID {
+        let id = try HookID(parsing: text)
+        let known = try store.chains().compactMap { try? HookID(parsing: $0.hook) }
+        if known.contains(id) { return id }
+        let alike = known.filter { $0.kind == id.kind && $0.interface == id.interface && id.netns == nil }
+        if alike.count == 1 { return alike[0] }
+        guard alike.isEmpty else {
+            throw APIErrorBody.conflict(
+                "\(id) may be any of: \(alike.map(\.description).joined(separator: ", ")); name the network namespace too")
+        }
+        let list = known.isEmpty ? "none yet" : known.map(\.description).joined(separator: ", ")
+        throw APIErrorBody.notFound("there is no chain on \(id); chains: \(list)")
+    }
+
+    private func notLive(_ hook: HookID) -> APIErrorBody {
+        .notFound("\(hook): the chain is not in the kernel; apply it first")
+    }
+}

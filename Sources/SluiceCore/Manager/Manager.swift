@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import Foundation
+public import Logging
+public import SluiceAPI
+
+/// The manager: the one writer of all chains. Changes go through it one at a time, on its own thread.
+public actor Manager: ManagerService {
+    nonisolated let thread = ManagerThread()
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    let configuration: ManagerConfiguration
+    let logger: Logger
+    let store: Store
+    var artifacts: Artifacts
+    let plugins: PluginCatalog
+    /// Keeps a second manager off the same bpffs folder and the same database.
+    private let locks: Locks
+    private var changing = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private var watchers: [Int: AsyncStream<Event>.Continuation] = [:]
+    private var nextWatcher = 0
+
+    /// `flock` on both folders, held as long as the manager lives.
+    private final class Locks: Sendable {
+        let bpffs: DirectoryLock
+        let state: DirectoryLock
+        init(bpffs: String, state: String) throws(BPFError) {
+            self.bpffs = try DirectoryLock(bpffs)
+            self.state = try DirectoryLock(state)
+        }
+    }
+
+    /// Opens the database and takes the locks; touches no chain, see ``start()``.
+    /// - Throws: `APIErrorBody` when a folder is no bpffs, or another manager has it.
+    public init(configuration: ManagerConfiguration, logger: Logger) throws {
+        self.configuration = configuration
+        self.logger = logger
+        do {
+            let parent = (configuration.bpffs as NSString).deletingLastPathComponent
+            guard Bpffs.contains(parent) else {
+                throw APIErrorBody.conflict(
+                    "\(parent) is not in a bpffs; mount one (mount -t bpf bpf /sys/fs/bpf), or name another with --bpffs")
+            }
+            try Bpffs.makeFolder(configuration.bpffs)
+            try FileManager.default.createDirectory(
+                atPath: configuration.state, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+            locks = try Locks(bpffs: configuration.bpffs, state: configuration.state)
+            store = try Store(path: "\(configuration.state)/sluice.db")
+            artifacts = try Artifacts(folder: "\(configuration.state)/artifacts")
+            plugins = PluginCatalog(configuration)
+        } catch let error as BPFError where error.errno == .wouldBlock {
+            throw APIErrorBody.conflict("\(error.object) is in use by another sluiced; stop it, or give this one its own --bpffs and --state")
+        } catch {
+            throw APIErrorBody(error, during: "start")
+        }
+    }
+
+    func directory(_ hook: HookID) -> HookDirectory { HookDirectory(hook, in: configuration.bpffs) }
+
+    /// Runs a change when no other runs; those that wait go in the order they came.
+    func exclusively<T>(_ body: () async throws -> T) async throws -> T {
+        while changing {
+            await withCheckedContinuation { waiting.append($0) }
+        }
+        changing = true
+        defer {
+            changing = false
+            if !waiting.isEmpty { waiting.removeFirst().resume() }
+        }
+        return try await body()
+    }
+
+    public func isBusy() -> Bool { changing }
+}
+
+// MARK: - Events
+
+extension Manager {
+    /// Adds to the audit trail, the log and the live stream.
+    func record(_ action: String, _ hook: String?, outcome: String, by author: String, _ message: String) {
+        do {
+            publish(try store.record(action, hook, outcome: outcome, author: author, message))
+        } catch {
+            logger.error("cannot write to the audit trail", metadata: ["error": "\(error)", "message": "\(message)"])
+        }
+        let metadata: Logger.Metadata = ["action": "\(action)", "hook": "\(hook ?? "-")", "author": "\(author)"]
+        logger.log(level: outcome == "failed" ? .error : .notice, "\(message)", metadata: metadata)
+    }
+
+    /// Tells those who watch how far a change is; kept nowhere.
+    func progress(_ action: String, _ hook: String, by author: String, _ message: String) {
+        guard !watchers.isEmpty else { return }
+        publish(
+            Event(
+                id: 0, time: Store.timestamp(), action: action, hook: hook, outcome: "progress", author: author,
+                message: message))
+    }
+
+    private func publish(_ event: Event) {
+        for watcher in watchers.values { watcher.yield(event) }
+    }
+
+    public func events(since: Int64, limit: Int) throws -> [Event] {
+        try failing("events") { try store.events(since: since, limit: max(0, min(limit, 10_000))) }
+    }
+
+    public func liveEvents() -> AsyncStream<Event> {
+        let id = nextWatcher
+        nextWatcher += 1
+        // A watcher that does not read must not make the manager's memory grow.
+        let (stream, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(1024))
+        continuation.onTermination = { [weak self] _ in
+            Task { await self?.forgetWatcher(id) }
+        }
+        watchers[id] = continuation
+        return stream
+    }
+
+    private func forgetWatcher(_ id: Int) { watchers[id] = nil }
+
+    /// Turns whatever fails into an `APIErrorBody` that says during what.
+    nonisolated func failing<T>(_ what: String, _ body: () throws -> T) throws(APIErrorBody) -> T {
+        do { return try body() } catch { throw APIErrorBody(error, during: what) }
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import Foundation
+internal import SluiceAPI
+internal import StageKit
+
+/// A chain that is ready to be built: resolved, checked, and held against what is live.
+struct PreparedChain {
+    var hook: HookID
+    var resolved: ResolvedChain
+    /// The installed folder of each artifact, by digest.
+    var sources: [String: String]
+    var live: StoredGeneration?
+    var plan: ChainPlan
+}
+
+extension Manager {
+    /// Answers every question a spec leaves open, with the plugins' help, and checks the answers. Changes nothing.
+    func prepare(_ spec: ChainSpec) async throws -> PreparedChain {
+        let hook = try HookID(parsing: spec.hook)
+        let live = try liveGeneration(of: hook)
+        var resolved = ResolvedChain(spec: spec, stages: [])
+        var sources: [String: String] = [:]
+        // Plugins are processes: the stages' are asked at the same time.
+        let answers = try await withThrowingTaskGroup(of: (Int, PlannedStage).self) { group in
+            for (index, stage) in spec.stages.enumerated() {
+                let installed = try plugins.find(stage.plugin, version: stage.version, stage: stage.name)
+                let digest = try artifacts.digest(of: installed.path)
+                let before = live?.resolved.stages.first {
+                    $0.name == stage.name && $0.artifact == digest && $0.version == installed.version.description
+                }
+                let same = before != nil && live?.resolved.spec.stages.first { $0.name == stage.name }?.config == stage.config
+                let plugins = plugins
+                group.addTask {
+                    // A plan is a pure function: the same plugin and configuration need not be asked twice.
+                    if same, let before {
+                        return (index, PlannedStage(installed, digest, before.plan, runs: before.runs))
+                    }
+                    let context = PlanContext(hook: hook.description, stage: stage.name)
+                    let (description, plan) = try await plugins.plan(installed, config: stage.config, context: context, kind: hook.kind)
+                    return (index, PlannedStage(installed, digest, plan, runs: description.runs))
+                }
+            }
+            var answers = [PlannedStage?](repeating: nil, count: spec.stages.count)
+            for try await (index, answer) in group { answers[index] = answer }
+            return answers.map { $0! }
+        }
+        for (index, answer) in answers.enumerated() {
+            let stage = spec.stages[index]
+            guard !spec.frags || answer.plan.frags else {
+                throw APIErrorBody.refused(
+                    "\(hook): stage \"\(stage.name)\" does not cope with packets in fragments, but the chain takes them; "
+                        + "set `frags: false` for the chain, which limits the interface's MTU to about 3,500 bytes")
+            }
+            let object = try failing("stage \"\(stage.name)\"") {
+                try BPFObject(contentsOf: "\(answer.installed.path)/\(answer.plan.object)")
+            }
+            let state = try ObjectCheck(stage: stage.name, plugin: stage.plugin, plan: answer.plan, object: object).run()
+            resolved.spec.stages[index].version = answer.installed.version.description
+            resolved.stages.append(
+                ResolvedStage(
+                    name: stage.name, plugin: stage.plugin, version: answer.installed.version.description,
+                    artifact: answer.digest, plan: answer.plan, runs: answer.runs, state: state))
+            sources[answer.digest] = answer.installed.path
+        }
+        var notes = try await migrations(of: resolved, from: live)
+        if let live {
+            try checkRoot(resolved.spec, against: live.resolved.spec)
+            if !directory(hook).isAttached() { notes.append("the root is not attached any more; apply attaches it again") }
+        }
+        return PreparedChain(
+            hook: hook, resolved: resolved, sources: sources, live: live,
+            plan: ChainDiff(old: live, new: resolved).plan(notes: notes))
+    }
+
+    /// The record of the generation that is live in the kernel; nil when none is.
+    func liveGeneration(of hook: HookID) throws -> StoredGeneration? {
+        guard let number = try directory(hook).live() else { return nil }
+        guard let stored = try store.generation(number, of: hook.description) else {
+            throw APIErrorBody.conflict(
+                "\(hook): generation \(number) is live, but the database has no record of it; "
+                    + "restore \(configuration.state)/sluice.db, or detach the hook and apply again")
+        }
+        return stored
+    }
+
+    /// What is fixed when the root is attached cannot be changed by a flip.
+    private func checkRoot(_ new: ChainSpec, against old: ChainSpec) throws {
+        let fixed: [(String, Bool)] = [
+            ("mode", new.mode == old.mode), ("frags", new.frags == old.frags), ("on-fault", new.onFault == old.onFault),
+        ]
+        for (key, same) in fixed where !same {
+            throw APIErrorBody.refused(
+                "\(new.hook): `\(key)` is fixed when the root is attached; detach the hook and apply again to change it")
+        }
+    }
+
+    /// What becomes of each state map whose layout differs from the live one's, as its plugin says.
+    private func migrations(of chain: ResolvedChain, from live: StoredGeneration?) async throws -> [String] {
+        var notes: [String] = []
+        for stage in chain.stages {
+            guard let before = live?.resolved.stages.first(where: { $0.name == stage.name && $0.plugin == stage.plugin })
+            else { continue }
+            for (map, schema) in stage.state.sorted(by: { $0.key < $1.key }) {
+                guard let old = before.state[map] else { continue }
+                if old == schema {
+                    notes.append("stage \"\(stage.name)\": state map \"\(map)\" is shared with generation \(live!.number)")
+                    continue
+                }
+                let request = MigrationRequest(map: map, fromVersion: before.version, fromSchema: old, toSchema: schema)
+                let installed = try plugins.find(stage.plugin, version: stage.version, stage: stage.name)
+                switch try await plugins.migrate(installed, request) {
+                case .drop:
+                    notes.append(
+                        "stage \"\(stage.name)\": state map \"\(map)\" has another layout; it starts empty, as its plugin says")
+                case .refuse:
+                    throw APIErrorBody.refused(
+                        "\(chain.spec.hook): stage \"\(stage.name)\": state map \"\(map)\" has another layout or size than in "
+                            + "generation \(live!.number) (\(before.plugin) \(before.version)), and its plugin refuses to start "
+                            + "it empty; keep the size, or detach the hook and apply again, which loses that state")
+                }
+            }
+        }
+        return notes
+    }
+}
+
+private struct PlannedStage: Sendable {
+    var installed: InstalledPlugin
+    var digest: String
+    var plan: StagePlan
+    var runs: Bool
+
+    init(_ installed: InstalledPlugin, _ digest: String, _ plan: StagePlan, runs: Bool) {
+        self.installed = installed
+        self.digest = digest
+        self.plan = plan
+        self.runs = runs
+    }
+}

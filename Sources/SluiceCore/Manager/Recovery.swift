@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import Foundation
+internal import SluiceAPI
+
+extension Manager {
+    /// Reads what runs from the kernel, finishes or discards what a crash left half done, and says so. Rebuilds chains that are
+    /// wanted but not in the kernel, as after a reboot. Then starts the `run` work of live stages.
+    public func start() async {
+        do {
+            try await exclusively {
+                for hook in try knownHooks() { recover(hook) }
+                let removed = try artifacts.collect(inUse: store.artifactsInUse())
+                if !removed.isEmpty { recovered(nil, "removed what no generation needs: \(removed.joined(separator: ", "))") }
+                await updateRuns()
+            }
+        } catch {
+            logger.error("recovery failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The hooks that have a folder in the bpffs or a record in the database.
+    func knownHooks() throws -> [HookID] {
+        let pinned = try Bpffs.list(configuration.bpffs).compactMap { HookID(directoryName: $0) }
+        let recorded = try store.chains().compactMap { try? HookID(parsing: $0.hook) }
+        return Set(pinned + recorded).sorted { $0.description < $1.description }
+    }
+
+    /// Brings one hook to rest. A failure is told and leaves the other hooks their turn.
+    private func recover(_ hook: HookID) {
+        do {
+            let directory = directory(hook)
+            let wanted = try store.isWanted(hook.description)
+            if directory.exists {
+                try removeLeftovers(directory)
+                guard try settle(directory, wanted: wanted) else { return }
+            } else if wanted != true {
+                try forgetUnbuilt(hook)
+                return
+            }
+            if !directory.isAttached() { try bringBack(hook) }
+            for line in retire(hook) { recovered(hook, line) }
+        } catch {
+            record("recover", hook.description, outcome: "failed", by: "sluiced", "\(APIErrorBody(error, during: "recover \(hook)").message)")
+        }
+    }
+
+    /// Removes generations half built or half removed.
+    private func removeLeftovers(_ directory: HookDirectory) throws {
+        for name in try directory.leftovers() {
+            try Bpffs.removeTree("\(directory.path)/\(name)")
+            let number = Int(name.dropFirst())!
+            if name.hasPrefix("t") {
+                recovered(directory.hook, "discarded generation \(number), which was not whole when the manager was stopped")
+            } else {
+                try store.setState(.retired, of: number, directory.hook.description)
+                recovered(directory.hook, "finished removing generation \(number)")
+            }
+        }
+    }
+
+    /// Makes the records agree with the kernel. False when the hook has been taken down.
+    private func settle(_ directory: HookDirectory, wanted: Bool?) throws -> Bool {
+        let hook = directory.hook
+        let live = try directory.live()
+        let attached = directory.isAttached()
+        let building = try store.generations(of: hook.description).filter { $0.state == .building }
+        let unfinished = building.contains { $0.number == live }
+        if wanted != true, !(attached && unfinished) {
+            // A first apply that never attached, or a detach that had begun.
+            guard wanted != nil || !attached else {
+                throw APIErrorBody.conflict(
+                    "a chain of Sluice is attached here, but the database has no record of it; restore "
+                        + "\(configuration.state)/sluice.db, or remove \(directory.path) to take the chain down")
+            }
+            try removeHook(hook)
+            if try store.generations(of: hook.description).isEmpty {
+                recovered(hook, "discarded a first apply that had not attached its root yet")
+            } else {
+                recovered(hook, "finished a detach that had begun")
+            }
+            return false
+        }
+        if let live, unfinished {
+            try store.setLive(live, of: hook.description)
+            recovered(hook, "generation \(live) is live: the change had flipped to it before the manager was stopped; its record is finished")
+        } else if let live, let stored = try store.generation(live, of: hook.description), stored.state != .live {
+            try store.setLive(live, of: hook.description)
+            recovered(hook, "generation \(live) is live: the rollback to it had been done before the manager was stopped; its record is finished")
+        }
+        for generation in building where generation.number != live {
+            if Bpffs.exists(directory.generation(generation.number).path) {
+                waitForPacketsInFlight()
+                try directory.remove(generation.number)
+            }
+            try store.forget(generation.number, of: hook.description)
+            recovered(hook, "discarded generation \(generation.number), which was built but never went live")
+        }
+        let pinned = Set(try directory.generations())
+        for generation in try store.generations(of: hook.description)
+        where generation.state != .retired && !pinned.contains(generation.number) {
+            try store.setState(.retired, of: generation.number, hook.description)
+            recovered(hook, "generation \(generation.number) is not in the kernel any more; rollback cannot reach it")
+        }
+        let state = try directory.collectState()
+        if !state.isEmpty { recovered(hook, "removed state that no generation uses: \(state.joined(separator: ", "))") }
+        return true
+    }
+
+    /// Records of a first apply that had not reached the kernel.
+    private func forgetUnbuilt(_ hook: HookID) throws {
+        for generation in try store.generations(of: hook.description) where generation.state == .building {
+            try store.forget(generation.number, of: hook.description)
+            recovered(hook, "discarded generation \(generation.number), which was only recorded when the manager was stopped")
+        }
+    }
+
+    /// Attaches a wanted chain's root again, building its generation anew from the record and the artifacts if the
+    /// kernel has lost it.
+    private func bringBack(_ hook: HookID) throws {
+        let directory = directory(hook)
+        guard let stored = try store.generations(of: hook.description).first(where: { $0.state == .live }) else { return }
+        let xdp = XDPHook(directory: directory)
+        try xdp.check(replace: false)
+        if try directory.live() == nil {
+            try Bpffs.removeTree(directory.path)
+            do {
+                try xdp.makeRoot(for: stored.resolved.spec)
+                let artifacts = artifacts
+                let builder = GenerationBuilder(directory: directory, chain: stored.resolved, number: stored.number) {
+                    artifacts.path($0)
+                }
+                try builder.build()
+                _ = try Preflight(directory: directory.building(stored.number), chain: stored.resolved).run()
+                try builder.complete()
+                try directory.flip(to: stored.number)
+            } catch {
+                try? Bpffs.removeTree(directory.path)
+                throw error
+            }
+            for lost in try store.generations(of: hook.description) where lost.state == .kept {
+                try store.setState(.retired, of: lost.number, hook.description)
+            }
+        }
+        let (mode, notes) = try xdp.attach(mode: stored.resolved.spec.mode, replace: false)
+        recovered(hook, (["brought generation \(stored.number) back (\(mode)): the chain was not attached"] + notes).joined(separator: "; "))
+    }
+
+    private func recovered(_ hook: HookID?, _ message: String) {
+        record("recover", hook?.description, outcome: "done", by: "sluiced", message)
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import Foundation
+public import SluiceAPI
+internal import StageKit
+
+extension Manager {
+    public func version() -> VersionInfo {
+        VersionInfo(version: sluiceVersion, api: 1, pluginProtocol: pluginProtocolVersion, kernel: Kernel.release())
+    }
+
+    public func chains() throws -> [ChainStatus] {
+        try failing("status") { try knownHooks().map { try status($0) } }
+    }
+
+    public func chain(_ hook: String) throws -> ChainStatus {
+        try failing("status \(hook)") { try status(resolve(hook)) }
+    }
+
+    private func status(_ hook: HookID) throws -> ChainStatus {
+        let directory = directory(hook)
+        let generations = try store.generations(of: hook.description)
+        let wanted = try store.isWanted(hook.description) == true
+        guard let live = try directory.live() else {
+            let last = generations.first { $0.state == .live } ?? generations.first
+            return ChainStatus(
+                hook: hook.description, state: wanted ? .missing : .detached, live: nil, mode: nil,
+                onFault: last?.resolved.spec.onFault.rawValue ?? "pass",
+                stages: last?.resolved.stages.map { StageStatus(name: $0.name, plugin: $0.plugin, version: $0.version, counters: nil) } ?? [],
+                rootFallbacks: 0, since: nil,
+                notes: wanted ? ["the chain is wanted but not in the kernel: nothing is filtered; see `sluicectl doctor`"] : [])
+        }
+        let attached = directory.isAttached()
+        let manifest = try Manifest(pinnedAt: directory.generation(live).meta)
+        let stored = generations.first { $0.number == live }
+        let mode = XDPHook(directory: directory).mode()
+        var notes: [String] = []
+        if !attached { notes.append("the root is not attached: the interface has gone, or somebody detached it") }
+        if mode == .generic { notes.append("generic mode: every packet costs more than in native mode") }
+        if !manifest.counters { notes.append("counters are off") }
+        if stored == nil { notes.append("the database has no record of generation \(live)") }
+        let stages = try manifest.stages.enumerated().map { index, stage in
+            StageStatus(
+                name: stage.name, plugin: stage.plugin, version: stage.version,
+                counters: manifest.counters ? try directory.generation(live).counters(index + 1) : nil)
+        }
+        return ChainStatus(
+            hook: hook.description, state: attached ? .live : .missing, live: live, mode: mode?.rawValue,
+            onFault: stored?.resolved.spec.onFault.rawValue ?? "pass", stages: stages,
+            rootFallbacks: try BPFMap.pinned(at: directory.fallback).counters(at: 0)?[0] ?? 0, since: stored?.liveSince,
+            notes: notes)
+    }
+
+    public func history(_ hook: String) throws -> [GenerationRecord] {
+        try failing("history \(hook)") { try store.generations(of: resolve(hook).description).map(\.record) }
+    }
+
+    public func stats(_ hook: String) throws -> ChainStats {
+        try failing("stats \(hook)") {
+            let id = try resolve(hook)
+            let directory = directory(id)
+            guard let live = try directory.live(), let stored = try store.generation(live, of: id.description) else {
+                throw APIErrorBody.notFound("the chain is not live; apply it first")
+            }
+            let stages = try stored.resolved.stages.enumerated().map { index, stage in
+                let generation = directory.generation(live)
+                return StageStats(
+                    name: stage.name,
+                    counters: stored.resolved.spec.counters ? try generation.counters(index + 1) : nil,
+                    tables: try stage.plan.counters.map { table in
+                        try generation.table(table, of: index + 1) { map in
+                            stage.state[map].map { directory.state(stage: stage.name, map: map, schema: $0) }
+                        }
+                    })
+            }
+            return ChainStats(hook: id.description, generation: live, stages: stages)
+        }
+    }
+
+    public func plugins() async throws -> [PluginInfo] {
+        var users: [String: [String]] = [:]
+        for hook in try knownHooks() {
+            for stage in try liveGeneration(of: hook)?.resolved.stages ?? [] {
+                users["\(stage.plugin) \(stage.version)", default: []].append("\(hook) \(stage.name)")
+            }
+        }
+        return await plugins.list().map { info in
+            var info = info
+            info.usedBy = users["\(info.name) \(info.version)"] ?? []
+            return info
+        }
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CDigest
+internal import Foundation
+internal import SluiceAPI
+
+/// Content-addressed copies of plugin folders: the exact executable and objects every kept generation was built from.
+struct Artifacts {
+    let folder: String
+    /// Digests of folders already hashed, by what would differ if a file in them did.
+    private var known: [String: String] = [:]
+
+    init(folder: String) throws {
+        self.folder = folder
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+
+    func path(_ digest: String) -> String { "\(folder)/\(digest)" }
+
+    /// A folder's digest: the SHA-256 of its files' names and SHA-256es, in order of name.
+    mutating func digest(of source: String) throws -> String {
+        let names = try files(in: source)
+        let stamp = try names.map { name -> String in
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(source)/\(name)")
+            let parts = [FileAttributeKey.systemFileNumber, .size, .modificationDate].map { "\(attributes[$0] ?? "")" }
+            return ([name] + parts).joined(separator: "|")
+        }.joined(separator: "\n")
+        let key = "\(source)\n\(stamp)"
+        if let digest = known[key] { return digest }
+        let list = try names.map { "\(try Self.digest(file: "\(source)/\($0)"))  \($0)\n" }.joined()
+        let digest = Self.digest(Array(list.utf8))
+        known[key] = digest
+        return digest
+    }
+
+    /// Makes sure that `digest` is kept, copying it from `source` if it is not. Whole or not at all: a copy is made
+    /// beside its place and renamed into it.
+    mutating func keep(_ digest: String, from source: String) throws {
+        let target = path(digest)
+        if FileManager.default.fileExists(atPath: target) { return }
+        let building = "\(folder)/.building-\(digest)"
+        try? FileManager.default.removeItem(atPath: building)
+        try FileManager.default.createDirectory(atPath: building, withIntermediateDirectories: false)
+        for name in try files(in: source) {
+            try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(building)/\(name)")
+        }
+        guard try self.digest(of: building) == digest else {
+            try? FileManager.default.removeItem(atPath: building)
+            throw APIErrorBody.conflict("the files in \(source) changed while they were read; try again")
+        }
+        guard rename(building, target) == 0 else {
+            throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: target])
+        }
+    }
+
+    /// Removes what no generation needs, and half-made copies; says what.
+    func collect(inUse: Set<String>) throws -> [String] {
+        var removed: [String] = []
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder).sorted() where !inUse.contains(name) {
+            try FileManager.default.removeItem(atPath: path(name))
+            removed.append("artifact \(name)")
+        }
+        return removed
+    }
+
+    private func files(in folder: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter { name in
+            var isFolder: ObjCBool = false
+            return FileManager.default.fileExists(atPath: "\(folder)/\(name)", isDirectory: &isFolder) && !isFolder.boolValue
+        }
+    }
+
+    private static func digest(_ bytes: [UInt8]) -> String {
+        var text = [CChar](repeating: 0, count: Int(SHA256_DIGEST_STRING_LENGTH))
+        return SHA256Data(bytes, bytes.count, &text).map { String(cString: $0) }!
+    }
+
+    private static func digest(file: String) throws -> String {
+        var text = [CChar](repeating: 0, count: Int(SHA256_DIGEST_STRING_LENGTH))
+        guard let digest = SHA256File(file, &text) else {
+            throw CocoaError(.fileReadUnknown, userInfo: [NSFilePathErrorKey: file])
+        }
+        return String(cString: digest)
+    }
+}

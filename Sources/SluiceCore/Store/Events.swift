@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import GRDB
+internal import SluiceAPI
+
+extension Store {
+    /// Adds to the audit trail.
+    func record(
+        _ action: String, _ hook: String?, outcome: String, author: String, _ message: String
+    ) throws -> Event {
+        let time = Self.timestamp()
+        return try write { db in
+            try db.execute(
+                sql: "INSERT INTO event (time, action, hook, outcome, author, message) VALUES (?, ?, ?, ?, ?, ?)",
+                arguments: [time, action, hook, outcome, author, message])
+            return Event(
+                id: db.lastInsertedRowID, time: time, action: action, hook: hook, outcome: outcome, author: author,
+                message: message)
+        }
+    }
+
+    /// The kept events after `since`, oldest first, at most `limit`.
+    func events(since: Int64, limit: Int) throws -> [Event] {
+        try read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?", arguments: [since, limit]
+            ).map { row in
+                Event(
+                    id: row["id"], time: row["time"], action: row["action"], hook: row["hook"], outcome: row["outcome"],
+                    author: row["author"], message: row["message"])
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import GRDB
+internal import SluiceAPI
+
+/// What is wanted and what it means: chains, generations, artifacts and the audit trail, in SQLite.
+///
+/// What runs is never read from here but from the kernel. Synchronous: used on the manager's own thread only.
+struct Store {
+    private let queue: DatabaseQueue
+
+    init(path: String) throws {
+        var configuration = Configuration()
+        configuration.prepareDatabase { db in
+            // A record must be on the disk before the flip that it speaks of.
+            try db.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        }
+        queue = try DatabaseQueue(path: path, configuration: configuration)
+        try Self.migrator.migrate(queue)
+    }
+
+    private static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1") { db in
+            try db.execute(
+                sql: """
+                    -- A chain somebody asked for. A detached one keeps its row, for its history.
+                    CREATE TABLE chain (
+                        hook TEXT PRIMARY KEY,
+                        wanted INTEGER NOT NULL
+                    ) STRICT;
+                    -- state: building, live, kept or retired; at most one of a hook is live. resolved: ResolvedChain, JSON.
+                    CREATE TABLE generation (
+                        hook TEXT NOT NULL REFERENCES chain (hook),
+                        number INTEGER NOT NULL,
+                        state TEXT NOT NULL,
+                        created TEXT NOT NULL,
+                        live_since TEXT,
+                        author TEXT NOT NULL,
+                        reason TEXT NOT NULL,
+                        changes TEXT NOT NULL,
+                        resolved TEXT NOT NULL,
+                        PRIMARY KEY (hook, number)
+                    ) STRICT;
+                    CREATE UNIQUE INDEX generation_live ON generation (hook) WHERE state = 'live';
+                    -- The audit trail: never changed, only added to.
+                    CREATE TABLE event (
+                        id INTEGER PRIMARY KEY AUTOINCREMENT,
+                        time TEXT NOT NULL,
+                        action TEXT NOT NULL,
+                        hook TEXT,
+                        outcome TEXT NOT NULL,
+                        author TEXT NOT NULL,
+                        message TEXT NOT NULL
+                    ) STRICT;
+                    """)
+        }
+        return migrator
+    }
+
+    func read<T>(_ body: (Database) throws -> T) throws -> T { try queue.read(body) }
+    func write<T>(_ body: (Database) throws -> T) throws -> T { try queue.write(body) }
+
+    /// Now, as records hold it: ISO 8601, UTC, milliseconds.
+    static func timestamp() -> String {
+        Date().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true).timeZone(separator: .omitted))
+    }
+}

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-SEC("xdp") int placeholder(struct xdp_md *ctx)
+#include "../volumetric-dos/judge.h"
+#include "../volumetric-dos/limit.h"
+
+SLUICE_XDP_STAGE(volumetric_dos)
 {
-    (void)ctx;
-    return XDP_PASS;
+    struct dos_walk walk = {.frame = sluice_length(ctx)};
+    enum dos_reason reason = dos_filter(ctx, &walk);
+
+    if (reason == DOS_PASSED && limit_interval &&
+        !dos_conforms(&sources, &walk.packet.source, limit_interval, limit_tolerance))
+        reason = DOS_LIMIT;
+    return dos_verdict(reason, walk.frame);
 }
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+char _license[] SEC("license") = "Dual BSD/GPL";

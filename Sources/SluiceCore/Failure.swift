@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import BPF
-public import SluiceAPI
+internal import SluiceAPI
 
 /// Every failure of the manager is an `APIErrorBody`; these are its codes, with what goes into the message:
 /// what, on which object, why, and what to do.

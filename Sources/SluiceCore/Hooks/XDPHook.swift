@@ -49,13 +49,13 @@ struct XDPHook {
             }
             let root = try BPFProgram.pinned(at: directory.root)
             let link: BPFLink
-            do {
+            do throws(BPFError) {
                 link = try XDP.attach(root, to: interface, mode: used)
             } catch {
                 guard mode == .auto, error.errno == .notSupported else { throw explain(error, mode: used) }
                 used = .generic
                 notes.append("generic mode: the driver of \(hook.interface) has no native XDP; every packet costs more")
-                do { link = try XDP.attach(root, to: interface, mode: .generic) } catch { throw explain(error, mode: used) }
+                do throws(BPFError) { link = try XDP.attach(root, to: interface, mode: .generic) } catch { throw explain(error, mode: used) }
             }
             FaultPoint.linkAttached.hit()
             // A dead link's pin may still be there, from an interface that has gone.
@@ -74,7 +74,7 @@ struct XDPHook {
     }
 
     private func inNamespace(_ body: (Int) throws(BPFError) -> Void) throws(APIErrorBody) {
-        do {
+        do throws(BPFError) {
             try inNetworkNamespace(hook.netns) { () throws(BPFError) in
                 guard let interface = XDP.interfaceIndex(hook.interface) else {
                     throw BPFError("attach", "\(hook)", cause: "there is no interface \"\(hook.interface)\"\(place); create it, or correct the name")

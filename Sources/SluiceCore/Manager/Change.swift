@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import BPF
+internal import Logging
 internal import SluiceAPI
 
 /// Why a change is made and by whom, for the records; and how long its steps take.

@@ -2,6 +2,7 @@
 
 internal import BPF
 internal import Foundation
+internal import Logging
 internal import SluiceAPI
 
 extension Manager {

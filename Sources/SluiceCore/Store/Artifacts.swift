@@ -70,13 +70,16 @@ struct Artifacts {
         }
     }
 
+    /// SHA256_DIGEST_STRING_LENGTH: 32 bytes in hexadecimal, and the end.
+    private static let textLength = 65
+
     private static func digest(_ bytes: [UInt8]) -> String {
-        var text = [CChar](repeating: 0, count: Int(SHA256_DIGEST_STRING_LENGTH))
+        var text = [CChar](repeating: 0, count: Self.textLength)
         return SHA256Data(bytes, bytes.count, &text).map { String(cString: $0) }!
     }
 
     private static func digest(file: String) throws -> String {
-        var text = [CChar](repeating: 0, count: Int(SHA256_DIGEST_STRING_LENGTH))
+        var text = [CChar](repeating: 0, count: Self.textLength)
         guard let digest = SHA256File(file, &text) else {
             throw CocoaError(.fileReadUnknown, userInfo: [NSFilePathErrorKey: file])
         }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A JSON value, for documents that are built rather than encoded from a type.
+enum JSON: Encodable, Sendable, ExpressibleByStringLiteral, ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral,
+    ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral
+{
+    case string(String)
+    case integer(Int)
+    case boolean(Bool)
+    case array([JSON])
+    case object([String: JSON])
+
+    init(stringLiteral value: String) { self = .string(value) }
+    init(integerLiteral value: Int) { self = .integer(value) }
+    init(booleanLiteral value: Bool) { self = .boolean(value) }
+    init(arrayLiteral elements: JSON...) { self = .array(elements) }
+    init(dictionaryLiteral elements: (String, JSON)...) { self = .object(.init(uniqueKeysWithValues: elements)) }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .string(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .boolean(let value): try container.encode(value)
+        case .array(let value): try container.encode(value)
+        case .object(let value): try container.encode(value)
+        }
+    }
+}
+
+/// The type of a value in the API's document.
+indirect enum Schema: Sendable {
+    case string
+    /// A string out of these.
+    case oneOf([String])
+    /// A signed 64-bit integer.
+    case integer
+    /// An unsigned 64-bit integer, as packet counters are.
+    case counter
+    case number
+    case boolean
+    case array(Schema)
+    /// An object whose keys are data.
+    case map(Schema)
+    /// One of ``ObjectSchema/all``, by name.
+    case object(String)
+
+    var json: JSON {
+        switch self {
+        case .string: ["type": "string"]
+        case .oneOf(let values): ["type": "string", "enum": .array(values.map(JSON.string))]
+        case .integer: ["type": "integer", "format": "int64"]
+        case .counter: ["type": "integer", "format": "uint64", "minimum": 0]
+        case .number: ["type": "number"]
+        case .boolean: ["type": "boolean"]
+        case .array(let element): ["type": "array", "items": element.json]
+        case .map(let value): ["type": "object", "additionalProperties": value.json]
+        case .object(let name): ["$ref": .string("#/components/schemas/\(name)")]
+        }
+    }
+}
+
+/// An object of the API's document; ``ObjectSchema/all`` has them all.
+struct ObjectSchema: Sendable {
+    struct Property: Sendable {
+        var name: String
+        var schema: Schema
+        /// Left out of the JSON when it has no value.
+        var isOptional: Bool
+        var description: String
+
+        static func needed(_ name: String, _ schema: Schema, _ description: String) -> Property {
+            Property(name: name, schema: schema, isOptional: false, description: description)
+        }
+
+        static func optional(_ name: String, _ schema: Schema, _ description: String) -> Property {
+            Property(name: name, schema: schema, isOptional: true, description: description)
+        }
+    }
+
+    var name: String
+    var description: String
+    var properties: [Property]
+
+    init(_ name: String, _ description: String, _ properties: [Property]) {
+        self.name = name
+        self.description = description
+        self.properties = properties
+    }
+
+    var json: JSON {
+        var properties: [String: JSON] = [:]
+        for property in self.properties {
+            // OpenAPI 3.1 takes a description beside a $ref.
+            guard case .object(var schema) = property.schema.json else { continue }
+            schema["description"] = .string(property.description)
+            properties[property.name] = .object(schema)
+        }
+        return [
+            "type": "object", "description": .string(description), "properties": .object(properties),
+            "required": .array(self.properties.filter { !$0.isOptional }.map { .string($0.name) }),
+            "additionalProperties": false,
+        ]
+    }
+}

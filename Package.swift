@@ -35,7 +35,7 @@ let package = Package(
         .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
-        .target(name: "CKernel"),
+        .target(name: "CKernel", cSettings: [.treatAllWarnings(as: .error)]),
 
         .target(name: "BPF", dependencies: ["CLibBPF", "CKernel"], swiftSettings: settings),
         .target(name: "StageKit", swiftSettings: settings),
@@ -104,7 +104,8 @@ let package = Package(
             name: "fixture-stage", dependencies: ["StageKit"], path: "Tests/Fixtures/FixtureStage",
             swiftSettings: settings, plugins: ["BPFCompile"]),
         .executableTarget(
-            name: "sluice-bench", dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting"],
+            name: "sluice-bench",
+            dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting"],
             swiftSettings: settings),
         .testTarget(name: "StageKitTests", dependencies: ["StageKit"], swiftSettings: settings),
         .testTarget(
@@ -112,11 +113,15 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "CoreTests",
-            dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting", "fixture-stage", "noop"],
+            dependencies: [
+                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting", "fixture-stage", "noop",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "VolumetricDoSTests",
-            dependencies: ["BPF", "StageKit", "StageTesting", "VolumetricDoS", "volumetric-dos-1_0", "volumetric-dos-1_1"],
+            dependencies: [
+                "BPF", "StageKit", "StageTesting", "VolumetricDoS", "volumetric-dos-1_0", "volumetric-dos-1_1",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "APITests",
@@ -124,7 +129,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageTesting", "fixture-stage", "noop", "sluicectl", "sluiced",
+                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageTesting", "fixture-stage", "noop", "sluicectl",
+                "sluiced",
                 "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),

@@ -22,7 +22,8 @@ struct BPFCompile: BuildToolPlugin {
             return []
         }
         let roots = includeRoots(context)
-        let headers = roots.flatMap { files(below: $0, named: ".h") }
+        let headers =
+            roots.flatMap { files(below: $0, named: ".h") }
             + files(below: package.appending(path: "bpf"), named: ".h")
         let flags = compilerFlags(includes: roots.map { $0.path(percentEncoded: false) })
         let clang = try context.tool(named: "clang").url
@@ -38,9 +39,11 @@ struct BPFCompile: BuildToolPlugin {
             }
             // One shell step makes both, so that the object is no resource of its own and the Swift file follows it.
             let swift = context.pluginWorkDirectoryURL.appending(path: "\(name).swift")
-            let symbol = name.split(separator: "_").enumerated()
+            let symbol =
+                name.split(separator: "_").enumerated()
                 .map { $0.offset == 0 ? String($0.element) : $0.element.capitalized }.joined() + "Object"
-            let script = "out=$1; object=$2; symbol=$3; shift 3; \"$@\" && printf '"
+            let script =
+                "out=$1; object=$2; symbol=$3; shift 3; \"$@\" && printf '"
                 + "/// %s, base64.\\npackage let %s = \"%s\"\\n' \"${object##*/}\" \"$symbol\" "
                 + "\"$(base64 -w0 \"$object\")\" > \"$out\""
             let paths = [swift, object].map { $0.path(percentEncoded: false) }

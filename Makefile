@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. `make help` lists what there is. On a Debian 12 with the Swift toolchain, `make demo` and `make test`
+# need nothing else: they install what is missing (as root; as another user they say what that is).
+
+SWIFT ?= swift
+DESTDIR ?=
+PREFIX ?= /usr
+
+# Two test binaries' worth of namespaces, live traffic and deadlines do not mix: one test at a time.
+TEST = $(SWIFT) test --skip-build --no-parallel
+
+.PHONY: all build release test test-unit test-kernel demo bench lint fmt install uninstall clean bootstrap help
+
+all: build
+
+## build        compile all, debug; warnings are errors
+build: bootstrap
+	$(SWIFT) build
+
+## release      compile all, optimised
+release: bootstrap
+	$(SWIFT) build -c release
+
+## test         all tests; those that need the kernel are skipped unless root runs them
+test: bootstrap
+	@[ "$$(id -u)" -eq 0 ] || echo 'make test: not root: the tests that need the kernel are skipped (sudo make test)'
+	$(SWIFT) build --build-tests
+	$(TEST)
+
+## test-unit    the tests that touch neither the kernel nor the network; anybody may run them
+test-unit: bootstrap
+	$(SWIFT) build --build-tests
+	SLUICE_NO_LAB=1 $(TEST)
+
+## test-kernel  the tests that load, attach and send packets; root only
+test-kernel: bootstrap
+	@[ "$$(id -u)" -eq 0 ] || { echo 'make test-kernel: needs root'; exit 1; }
+	$(SWIFT) build --build-tests
+	$(TEST) --filter 'BPFTests|CoreTests|VolumetricDoSTests|EndToEndTests'
+
+## demo         the tour on real packets, in a network namespace of its own; root only, leaves nothing behind
+demo: bootstrap
+	@[ "$$(id -u)" -eq 0 ] || { echo 'make demo: needs root, for network namespaces and BPF'; exit 1; }
+	$(SWIFT) build
+	.build/debug/sluice-demo
+
+## bench        the figures, printed and as JSON in .build/bench.json; root only
+bench: bootstrap
+	@[ "$$(id -u)" -eq 0 ] || { echo 'make bench: needs root, for BPF'; exit 1; }
+	$(SWIFT) build -c release
+	.build/release/sluice-bench --json .build/bench.json
+
+## lint         formatters, shellcheck, who imports whom, licence headers
+lint: bootstrap
+	scripts/lint.sh
+
+## fmt          format what a formatter can
+fmt: bootstrap
+	scripts/lint.sh --fix
+
+## install      into DESTDIR and PREFIX (/usr): programs, plugins, units, completions, manual
+install: release
+	scripts/install.sh --destdir '$(DESTDIR)' --prefix '$(PREFIX)'
+
+## uninstall    what install put there; chains, state and configuration stay
+uninstall:
+	scripts/install.sh --uninstall --destdir '$(DESTDIR)' --prefix '$(PREFIX)'
+
+## clean        remove what was built
+clean:
+	$(SWIFT) package clean
+
+## bootstrap    install the Debian packages that are missing
+bootstrap:
+	@scripts/bootstrap.sh
+
+help:
+	@sed -n 's/^## /make /p' Makefile

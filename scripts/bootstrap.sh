@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes a Debian 12 that has the Swift toolchain able to build, test and show Sluice. Installs only what is missing;
+# as another user than root it says what that is. Usage: scripts/bootstrap.sh
+set -euo pipefail
+
+build=(make git ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
+# systemd: systemd-socket-activate and systemd-analyze. util-linux: setpriv, unshare. libcap2-bin: capsh.
+run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq)
+lint=(clang-format shellcheck)
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+
+if ! command -v swift > /dev/null; then
+    say "no Swift toolchain in PATH: install Swift 6.3 or later, see https://www.swift.org/install/linux/"
+    exit 1
+fi
+if ! command -v dpkg-query > /dev/null; then
+    say "not a Debian: install what these packages hold, then go on: ${build[*]} ${run[*]} ${lint[*]}"
+    exit 0
+fi
+
+missing=()
+for package in "${build[@]}" "${run[@]}" "${lint[@]}"; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)
+    [[ $state == installed ]] || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+if [[ $EUID -ne 0 ]]; then
+    say "not root; as root, run: apt-get install ${missing[*]}"
+    exit 1
+fi
+say "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+"${apt[@]}" update
+"${apt[@]}" install --no-install-recommends "${missing[@]}"

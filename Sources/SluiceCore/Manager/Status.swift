@@ -7,7 +7,7 @@ internal import StageKit
 
 extension Manager {
     public func version() -> VersionInfo {
-        VersionInfo(version: sluiceVersion, api: 1, pluginProtocol: pluginProtocolVersion, kernel: Kernel.release())
+        VersionInfo(version: SluiceVersion.current, api: 1, pluginProtocol: pluginProtocolVersion, kernel: Kernel.release())
     }
 
     public func chains() throws -> [ChainStatus] {

@@ -11,8 +11,11 @@ extension Constant: Codable {
             self = .integer(value)
         } else if let value = try? container.decode(UInt64.self) {
             self = .unsigned(value)
+        } else if let value = try? container.decode(Raw.self) {
+            self = .bytes(value.bytes)
         } else {
-            self = .bytes(try container.decode(Raw.self).bytes)
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "expected an integer, true, false or {\"bytes\": \"<hexadecimal>\"}")
         }
     }
 

@@ -27,6 +27,18 @@ public struct StageDescription: Codable, Sendable, Equatable {
     }
 }
 
+extension StageDescription {
+    /// `runs` may be left out.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(String.self, forKey: .name)
+        version = try container.decode(String.self, forKey: .version)
+        summary = try container.decode(String.self, forKey: .summary)
+        hooks = try container.decode([HookKind].self, forKey: .hooks)
+        runs = try container.decodeIfPresent(Bool.self, forKey: .runs) ?? false
+    }
+}
+
 /// What a plugin is told about the place its stage will stand.
 public struct PlanContext: Codable, Sendable, Equatable {
     /// The hook, `xdp:eth0` or `xdp:eth0@edge`.

@@ -14,3 +14,12 @@ public struct StageError: Error, Codable, Sendable, Equatable, CustomStringConve
 
     public var description: String { path.isEmpty ? message : "\(path): \(message)" }
 }
+
+extension StageError {
+    /// `path` may be left out.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        path = try container.decodeIfPresent(String.self, forKey: .path) ?? ""
+        message = try container.decode(String.self, forKey: .message)
+    }
+}

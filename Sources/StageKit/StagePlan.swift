@@ -45,6 +45,22 @@ public struct StagePlan: Codable, Sendable, Equatable {
     }
 }
 
+extension StagePlan {
+    /// All but `object`, `program` and `verdicts` may be left out; `frags` is then false, as nothing was promised.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        object = try container.decode(String.self, forKey: .object)
+        program = try container.decode(String.self, forKey: .program)
+        frags = try container.decodeIfPresent(Bool.self, forKey: .frags) ?? false
+        constants = try container.decodeIfPresent([String: Constant].self, forKey: .constants) ?? [:]
+        maps = try container.decodeIfPresent([String: MapPlan].self, forKey: .maps) ?? [:]
+        verdicts = try container.decode([Verdict].self, forKey: .verdicts)
+        samples = try container.decodeIfPresent([Sample].self, forKey: .samples) ?? []
+        counters = try container.decodeIfPresent([CounterTable].self, forKey: .counters) ?? []
+        summary = try container.decodeIfPresent([String].self, forKey: .summary) ?? []
+    }
+}
+
 /// The value of one `const volatile` variable. In JSON: a number, `true`/`false`, or `{"bytes": "<hex>"}`.
 public enum Constant: Sendable, Equatable {
     case integer(Int64)
@@ -67,6 +83,16 @@ public struct MapPlan: Codable, Sendable, Equatable {
         self.maxEntries = maxEntries
         self.entries = entries
         self.freeze = freeze
+    }
+}
+
+extension MapPlan {
+    /// Every key may be left out.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        maxEntries = try container.decodeIfPresent(UInt32.self, forKey: .maxEntries)
+        entries = try container.decodeIfPresent([MapEntry].self, forKey: .entries) ?? []
+        freeze = try container.decodeIfPresent(Bool.self, forKey: .freeze) ?? false
     }
 }
 

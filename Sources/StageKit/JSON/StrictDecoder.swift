@@ -5,6 +5,7 @@ final class Node {
     let value: JSON
     private let parent: Node?
     private let step: PathStep?
+    private let ignoresUnknown: Bool
     /// Which members of an object were asked for, by position.
     private var asked: [Bool] = []
     /// Keys asked for that are not there.
@@ -12,8 +13,9 @@ final class Node {
     /// Values decoded piece by piece, through nested containers.
     private var nested: [Node] = []
 
-    init(_ value: JSON) {
+    init(_ value: JSON, ignoringUnknownKeys: Bool) {
         self.value = value
+        ignoresUnknown = ignoringUnknownKeys
         parent = nil
         step = nil
     }
@@ -22,6 +24,7 @@ final class Node {
         self.value = value
         self.parent = parent
         self.step = step
+        ignoresUnknown = parent.ignoresUnknown
     }
 
     /// From the root down; made only when somebody asks, for errors.
@@ -99,7 +102,7 @@ final class Node {
 
     private func checkUnknown() throws {
         for node in nested { try node.checkUnknown() }
-        guard case .object(let object) = value else { return }
+        guard !ignoresUnknown, case .object(let object) = value else { return }
         if asked.isEmpty { asked = Array(repeating: false, count: object.members.count) }
         guard let unknown = asked.firstIndex(of: false) else { return }
         let key = object.members[unknown].key

@@ -7,10 +7,13 @@
 /// `Codable` type, whether the compiler or somebody wrote the conformance. An `init(from:)` may throw ``StageError``
 /// itself; its path is taken as relative to the value at hand.
 public enum StrictDecoding {
+    /// - Parameter ignoringUnknownKeys: For what a newer sender may have extended; all else stays strict.
     /// - Throws: ``StageError`` with the path and the reason.
-    public static func decode<Value: Decodable>(_ type: Value.Type, from json: JSON) throws(StageError) -> Value {
+    public static func decode<Value: Decodable>(
+        _ type: Value.Type, from json: JSON, ignoringUnknownKeys: Bool = false
+    ) throws(StageError) -> Value {
         do {
-            return try Node(json).decode(type)
+            return try Node(json, ignoringUnknownKeys: ignoringUnknownKeys).decode(type)
         } catch let error as DecodingError {
             throw StageError(error.message, at: error.path)
         } catch let error as StageError {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import BPF
 import Foundation
 import SluiceAPI
+import StageKit
 import StageTesting
 
 /// A machine in small, in a lab: an interface `edge0` whose other end is a client in a namespace of its own, installed
@@ -116,30 +118,31 @@ final class Site {
         }
     }
 
-    /// Whether a UDP datagram from the client to this port of the edge comes through.
-    func passes(port: UInt16) throws -> Bool {
-        let before = try datagrams(port)
-        return before
+    /// What the hook does now with a UDP packet to a port of the edge: the attached root itself is run on it, in the kernel.
+    func verdict(port: UInt16) throws -> XDPVerdict {
+        let packet = Packet.bytes(
+            .ethernet(), .ipv4(from: IPAddress(Self.client)!, to: IPAddress(Self.edge)!), .udp(from: 40_000, to: port),
+            .payload(32))
+        let root = try BPFProgram.pinned(at: "\(hookFolder)/root")
+        return XDPVerdict(rawValue: try root.testRun(packet: packet).returnValue)!
     }
 
-    private func datagrams(_ port: UInt16) throws -> Bool {
-        let receiver = try lab.spawn(["timeout", "1", "python3", "-c", Self.receive, Self.edge, "\(port)"])
-        try lab.until("the receiver listens") { receiver.output.contains("ready") || !receiver.isRunning }
-        try lab.check(["python3", "-c", Self.send, Self.edge, "\(port)"], netns: "client")
-        return try receiver.wait() == .exited(0)
-    }
+    /// The pins of the hook.
+    var hookFolder: String { "\(bpffs)/xdp:edge0" }
 
-    private static let receive = """
-        import socket, sys
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[1], int(sys.argv[2])))
-        print("ready", flush=True); s.settimeout(0.5); s.recv(100)
-        """
-    private static let send = """
-        import socket, sys
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for _ in range(3): s.sendto(b"hello", (sys.argv[1], int(sys.argv[2])))
-        """
+    /// All below the bpffs folder, sorted.
+    func pins() throws -> [String] { try lab.check(["find", bpffs, "-mindepth", "1"]).split(separator: "\n").map(String.init).sorted() }
+
+    /// What the database and the kernel hold, for a before and after: all but the audit trail and the counters.
+    func snapshot() throws -> [String] {
+        let rows = try lab.check(
+            ["sqlite3", "\(state)/sluice.db", "SELECT * FROM chain ORDER BY hook; SELECT * FROM generation ORDER BY hook, number"])
+        let artifacts = try FileManager.default.contentsOfDirectory(atPath: "\(state)/artifacts").sorted()
+        return [rows] + artifacts + (try pins())
+    }
 }
+
+enum XDPVerdict: UInt32 { case aborted, drop, pass, tx, redirect }
 
 extension Site {
     /// A chain of `noop` stages.

@@ -39,7 +39,6 @@ let package = Package(
 
         .target(name: "BPF", dependencies: ["CLibBPF", "CKernel"], swiftSettings: settings),
         .target(name: "StageKit", swiftSettings: settings),
-        .target(name: "StageTesting", dependencies: ["BPF", "CKernel", "StageKit"], swiftSettings: settings),
         .target(
             name: "SluiceAPI",
             dependencies: [
@@ -86,6 +85,9 @@ let package = Package(
         // BPF C, compiled in `swift build`; every target that applies the plugin gets bpf/<target>/*.bpf.c.
         .plugin(name: "BPFCompile", capability: .buildTool(), path: "Plugins/BPFCompile"),
         .target(name: "SluiceObjects", swiftSettings: settings, plugins: ["BPFCompile"]),
+        .target(
+            name: "StageTesting", dependencies: ["BPF", "CKernel", "StageKit"], swiftSettings: settings,
+            plugins: ["BPFCompile"]),
         .executableTarget(
             name: "noop", dependencies: ["StageKit"], path: "Plugins/Noop", swiftSettings: settings,
             plugins: ["BPFCompile"]),
@@ -129,8 +131,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageTesting", "fixture-stage", "noop", "sluicectl",
-                "sluiced",
+                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "StageTesting", "fixture-stage", "noop",
+                "sluicectl", "sluiced",
                 "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),

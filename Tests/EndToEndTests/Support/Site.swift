@@ -29,21 +29,7 @@ final class Site {
         try lab.addVeth(
             VethEnd("edge0", addresses: ["\(Self.edge)/24", "fd00:9::1/64"]),
             VethEnd("client0", netns: "client", addresses: ["\(Self.client)/24", "fd00:9::2/64"]))
-        for name in names { try install(name) }
-    }
-
-    /// Lays a built plugin out as an installation does; its name and version are what it says itself.
-    func install(_ target: String) throws {
-        struct Answer: Decodable { var name, version: String }
-        let executable = BuildProducts.path(target)
-        let answer = try JSONDecoder().decode(Answer.self, from: Data(lab.check([executable, "describe"]).utf8))
-        let folder = "\(plugins)/\(answer.name)/\(answer.version)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try FileManager.default.copyItem(atPath: executable, toPath: "\(folder)/\(answer.name)")
-        let resources = BuildProducts.path("sluice_\(target).resources")
-        for object in try FileManager.default.contentsOfDirectory(atPath: resources) where object.hasSuffix(".bpf.o") {
-            try FileManager.default.copyItem(atPath: "\(resources)/\(object)", toPath: "\(folder)/\(object)")
-        }
+        for name in names { try lab.installPlugin(name, into: plugins) }
     }
 
     /// Starts the daemon and waits until it answers, or has ended (as with a fault during recovery).
@@ -125,6 +111,13 @@ final class Site {
             .payload(32))
         let root = try BPFProgram.pinned(at: "\(hookFolder)/root")
         return XDPVerdict(rawValue: try root.testRun(packet: packet).returnValue)!
+    }
+
+    /// Whether UDP datagrams from the client to this port of the edge come through.
+    func passes(port: UInt16) throws -> Bool {
+        let receiver = try SequenceReceiver(lab: lab, on: Self.edge, port: port)
+        let sender = try SequenceSender(lab: lab, netns: "client", to: Self.edge, port: port, count: 3)
+        return try receiver.report(sent: sender.wait()).received > 0
     }
 
     /// The pins of the hook.

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What became of a packet, and why: `enum dos_reason` of bpf/volumetric-dos/types.h, in its order.
+public enum Reason: Int, CaseIterable, Sendable {
+    case passed, allowed, arp, ndp, notIP, fragment, malformedPassed
+    case malformed, malformedDryRun
+    case rule, ruleDryRun
+    case limit, limitDryRun
+    case prefixLimit, prefixLimitDryRun
+
+    static let inVersion1_0 = allCases.filter { $0.rawValue < Reason.prefixLimit.rawValue }
+
+    /// What its counter is called.
+    public var label: String {
+        switch self {
+        case .passed: "passed"
+        case .allowed: "allowed"
+        case .arp: "arp"
+        case .ndp: "ndp"
+        case .notIP: "not-ip"
+        case .fragment: "later-fragment"
+        case .malformedPassed: "malformed-passed"
+        case .malformed: "malformed"
+        case .malformedDryRun: "malformed-dry-run"
+        case .rule: "rule"
+        case .ruleDryRun: "rule-dry-run"
+        case .limit: "limit"
+        case .limitDryRun: "limit-dry-run"
+        case .prefixLimit: "prefix-limit"
+        case .prefixLimitDryRun: "prefix-limit-dry-run"
+        }
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import SluiceAPI
+
+struct Apply: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a spec so: build, preflight, and flip traffic to it.",
+        discussion: """
+            The new generation is built and tried beside the running one, then takes over with one write. If anything \
+            fails before that, nothing has changed. Chains that the spec does not name stay as they are.
+            """)
+
+    @OptionGroup var spec: SpecFile
+
+    @Option(help: .init("Kept in the chain's history.", valueName: "text"))
+    var reason = ""
+
+    @Flag(help: "Replace a foreign program that is on the hook already.")
+    var replace = false
+
+    @OptionGroup var global: GlobalOptions
+
+    func run() async throws {
+        try await global.perform { client, printer in
+            let request = ApplyRequest(spec: try spec.read(), source: spec.file, reason: reason, replace: replace)
+            let report = try await withProgress(client) { try await client.apply(request) }
+            try printer.show(report) { report.text($0, verbose: printer.verbose) }
+        }
+    }
+}

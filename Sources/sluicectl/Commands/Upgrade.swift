@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import SluiceAPI
+
+struct Upgrade: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Move one stage of a chain to another version of its plugin, without losing a packet.")
+
+    @Argument(help: .init("The chain's hook, as in xdp:eth0.", valueName: "hook"))
+    var hook: String
+
+    @Argument(help: .init("The stage's name.", valueName: "stage"))
+    var stage: String
+
+    @Option(help: .init("The version (default: the newest installed).", valueName: "version"))
+    var to: String?
+
+    @Option(help: .init("Kept in the chain's history.", valueName: "text"))
+    var reason = ""
+
+    @OptionGroup var global: GlobalOptions
+
+    func run() async throws {
+        try await global.perform { client, printer in
+            let request = UpgradeRequest(stage: stage, version: to, reason: reason)
+            let report = try await withProgress(client) { try await client.upgrade(hook, request) }
+            try printer.show(report) { report.text($0, verbose: printer.verbose) }
+        }
+    }
+}

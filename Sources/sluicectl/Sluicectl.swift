@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import SluiceAPI
+
+@main
+struct Sluicectl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sluicectl",
+        abstract: "See and change the chains of BPF programs that sluiced keeps on this machine's hooks.",
+        discussion: """
+            Exit status: 0 done, 1 failed (for doctor: unhealthy), 2 plan found changes, 64 wrong usage. Reading needs \
+            root or the group sluice-view, changing root or the group sluice.
+            """,
+        version: SluiceVersion.current,
+        groupedSubcommands: [
+            CommandGroup(
+                name: "See",
+                subcommands: [
+                    Status.self, Stats.self, History.self, Events.self, Plugins.self, Doctor.self, Version.self,
+                ]),
+            CommandGroup(
+                name: "Change",
+                subcommands: [Plan.self, Apply.self, Upgrade.self, Rollback.self, Detach.self, CollectGarbage.self]),
+        ])
+}

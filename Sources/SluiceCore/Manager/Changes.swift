@@ -142,6 +142,7 @@ extension Manager {
             }
         }
         _ = try artifacts.collect(inUse: store.artifactsInUse())
+        FaultPoint.artifactsCollected.hit()
     }
 
     private func commitIfNeeded(_ chain: PreparedChain, _ change: Change, replace: Bool) throws -> ChainChange {

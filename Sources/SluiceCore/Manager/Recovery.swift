@@ -41,7 +41,6 @@ extension Manager {
                 return
             }
             if !directory.isAttached() { try bringBack(hook) }
-            for line in retire(hook) { recovered(hook, line) }
         } catch {
             record("recover", hook.description, outcome: "failed", by: "sluiced", "\(APIErrorBody(error, during: "recover \(hook)").message)")
         }

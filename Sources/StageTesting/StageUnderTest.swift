@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+public import StageKit
+
+/// A stage of a plan in the kernel, alone: nothing is attached, packets come by test run (`BPF_PROG_TEST_RUN`). Loaded as
+/// the manager loads it, with the slot of the next stage left empty, so that `next` can be told from `pass`.
+///
+/// Needs root, or `CAP_BPF` and `CAP_NET_ADMIN`. Everything goes when it goes.
+public final class StageUnderTest {
+    /// What became of one packet.
+    public struct Outcome: Sendable, Equatable {
+        /// Nil for a number that is no verdict.
+        public var verdict: Verdict?
+        /// The packet as the stage left it.
+        public var packet: [UInt8]
+    }
+
+    public let plan: StagePlan
+    private let object: BPFObject
+    private let program: BPFProgram
+
+    /// - Parameters:
+    ///   - folder: Where the plan's object lies; see ``objects(of:package:)``.
+    ///   - counting: Whether the stage counts its verdicts, as by default.
+    ///   - earlier: A stage whose state maps this one goes on with, where their layouts are the same.
+    /// - Throws: What the kernel or libbpf finds wrong with it, the verifier's log included.
+    public init(
+        _ plan: StagePlan, objects folder: String, counting: Bool = true,
+        sharingStateWith earlier: StageUnderTest? = nil
+    ) throws {
+        self.plan = plan
+        object = try BPFObject(contentsOf: "\(folder)/\(plan.object)")
+        for (name, value) in plan.constants {
+            switch value {
+            case .integer(let number): try object.setConstant(name, to: number)
+            case .unsigned(let number): try object.setConstant(name, to: number)
+            case .boolean(let flag): try object.setConstant(name, to: flag ? 1 : 0)
+            case .bytes(let bytes): try object.setConstant(name, bytes: bytes.raw)
+            }
+        }
+        try object.setConstant("sluice_next", to: 1)
+        try object.setConstant("sluice_on_fault", to: Verdict.next.xdp)
+        try object.setConstant("sluice_counting", to: counting ? 1 : 0)
+        try object.setConstant("sluice_frags", to: plan.frags ? 1 : 0)
+        for map in object.maps {
+            if let size = plan.maps[map.name]?.maxEntries { try map.setMaxEntries(Int(size)) }
+            if map.isState, let earlier, earlier.object.map(map.name)?.schema(of: "") == map.schema(of: "") {
+                try map.reuse(try earlier.object.loadedMap(map.name))
+            }
+        }
+        try object.loadXDP(program: plan.program, frags: plan.frags)
+        for (name, contents) in plan.maps {
+            let map = try object.loadedMap(name)
+            for entry in contents.entries { try map.update(key: entry.key.raw, value: entry.value.raw) }
+            if contents.freeze { try map.freeze() }
+        }
+        program = try object.program(plan.program)
+    }
+
+    /// Where the objects of an executable target lie beside the running test.
+    public static func objects(of target: String, package: String = "sluice") -> String {
+        BuildProducts.path("\(package)_\(target).resources")
+    }
+
+    /// What the stage does with a packet, a frame from the Ethernet header on.
+    /// - Parameter count: Runs it so often on the same packet, as fast as the kernel can; the outcome is the last one's.
+    @discardableResult
+    public func run(_ packet: [UInt8], repeat count: Int = 1) throws -> Outcome {
+        let run = try program.testRun(packet: packet, repeat: count)
+        return Outcome(verdict: Verdict(xdp: run.returnValue), packet: run.output)
+    }
+
+    /// Nanoseconds that the stage takes for a packet, and the kernel for running it: the mean of `count` runs.
+    public func duration(_ packet: [UInt8], repeat count: Int = 1_000_000) throws -> Int {
+        Int(try program.testRun(packet: packet, repeat: count).duration)
+    }
+
+    /// Runs the plan's samples, and gives those that fared otherwise than it expects, with the verdict they got.
+    public func failingSamples() throws -> [(sample: Sample, verdict: Verdict?)] {
+        try plan.samples.compactMap { sample in
+            let verdict = try run(sample.packet.raw).verdict
+            return verdict == sample.expect ? nil : (sample, verdict)
+        }
+    }
+
+    /// How many packets the stage gave a verdict, by its own count.
+    public func count(_ verdict: Verdict) throws -> UInt64 {
+        try object.loadedMap("sluice_counters").counters(at: verdict.xdp)?[0] ?? 0
+    }
+
+    /// One number of the plan's counter tables, summed over the CPUs; nil when there is no such table, row or column.
+    public func counter(_ table: String, _ row: String, _ column: String = "packets") throws -> UInt64? {
+        guard let table = plan.counters.first(where: { $0.name == table }), let index = table.rows.firstIndex(of: row),
+            let position = table.columns.firstIndex(of: column)
+        else { return nil }
+        return try object.loadedMap(table.map).counters(at: UInt32(index))?[position]
+    }
+
+    /// A map's value; nil when the key has none.
+    public func value(in map: String, key: [UInt8]) throws -> [UInt8]? {
+        try object.loadedMap(map).lookup(key: key)
+    }
+}

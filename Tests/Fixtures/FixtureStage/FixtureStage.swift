@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+internal import StageKit
+
+/// A stage for tests: tells whether a packet saw two generations, and misbehaves on request.
+@main
+struct FixtureStage: StagePlugin {
+    struct Configuration: Codable, Sendable {
+        /// `stamp` unless given.
+        var program: Program?
+        /// What `stamp` writes and `check` compares with; 0 unless given.
+        var generation: UInt32?
+        /// What `check` gives every packet; the next stage's turn unless given.
+        var verdict: Verdict?
+        /// Of the state that `check` keeps: 1 unless given, or 2, which is as large and laid out otherwise.
+        var layout: Layout?
+        var misbehave: Misbehaviour?
+    }
+
+    enum Program: String, Codable, CaseIterable {
+        case stamp, check
+        /// The verifier refuses it.
+        case refused
+        /// Gives `tx` where its plan promises `next`.
+        case wrongVerdict = "wrong-verdict"
+        /// Gives a number that is no verdict.
+        case invalidVerdict = "invalid-verdict"
+    }
+
+    enum Layout: Int, Codable {
+        case first = 1
+        case second = 2
+    }
+
+    /// The name of the folder that the executable lies in, as tests install it in several; 1.0 when that is no version.
+    private static let version: String = {
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+        guard readlink("/proc/self/exe", &path, path.count - 1) > 0 else { return "1.0" }
+        let text = String(decoding: path.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let folder = text.split(separator: "/").dropLast().last ?? ""
+        let numbers = folder.split(separator: ".", omittingEmptySubsequences: false)
+        return numbers.count == 2 && numbers.allSatisfy { UInt($0) != nil } ? String(folder) : "1.0"
+    }()
+
+    static let description = StageDescription(
+        name: "fixture-stage", version: version, summary: "Stamps packets, checks the stamp, misbehaves on request.",
+        hooks: [.xdp])
+
+    func plan(_ configuration: Configuration, in context: PlanContext) throws -> StagePlan {
+        var plan = honestPlan(configuration)
+        try configuration.misbehave?.apply(to: &plan)
+        return plan
+    }
+
+    /// Drops the state; versions from 9.0 on refuse.
+    func migrate(_ request: MigrationRequest) throws -> Migration {
+        Self.version.hasPrefix("9.") ? .refuse : .drop
+    }
+
+    private func honestPlan(_ configuration: Configuration) -> StagePlan {
+        let program = configuration.program ?? .stamp
+        let marks = configuration.layout == .second ? ["mixed", "consistent"] : ["consistent", "mixed"]
+        let stamps = program == .stamp || program == .check
+        let verdict = program == .check ? configuration.verdict ?? .next : .next
+        var constants: [String: Constant] = [:]
+        if stamps {
+            constants["generation"] = .unsigned(UInt64(configuration.generation ?? 0))
+            constants["verdict"] = .unsigned(UInt64(verdict.xdp))
+        }
+        let packet = Packet.bytes(
+            .ethernet(), .ipv4(from: "192.0.2.1", to: "192.0.2.2"), .udp(from: 1, to: 2), .payload(18))
+        return StagePlan(
+            object: program.object(configuration.layout ?? .first), program: program.cName, frags: true,
+            constants: constants, verdicts: [verdict],
+            samples: [Sample(name: "any packet", packet: Bytes(packet), expect: verdict)],
+            counters: stamps ? [CounterTable(name: "marks", map: "marks", columns: marks, rows: ["all"])] : [],
+            summary: ["\(program.rawValue) generation \(configuration.generation ?? 0)"])
+    }
+}
+
+extension FixtureStage.Program {
+    var cName: String {
+        switch self {
+        case .stamp: "stamp"
+        case .check: "check"
+        case .refused: "refused"
+        case .wrongVerdict: "wrong_verdict"
+        case .invalidVerdict: "invalid_verdict"
+        }
+    }
+
+    func object(_ layout: FixtureStage.Layout) -> String {
+        switch self {
+        case .stamp, .check: layout == .first ? "fixture.bpf.o" : "fixture_v2.bpf.o"
+        case .refused: "refused.bpf.o"
+        case .wrongVerdict, .invalidVerdict: "faulty.bpf.o"
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import SluiceAPI
+import Synchronization
+import Testing
+
+/// Every method of the client, through a real socket, to the manager and back.
+@Suite struct EndpointTests {
+    @Test func readsGiveWhatTheManagerSays() async throws {
+        try await ServerFixture.run { server async throws in
+            let client = server.client
+            #expect(try await client.version() == Samples.version)
+            #expect(try await client.chains() == [Samples.chain, Samples.emptyChain])
+            #expect(try await client.chain("xdp:eth0") == Samples.chain)
+            #expect(try await client.history("xdp:eth0") == [Samples.generation])
+            #expect(try await client.stats("xdp:eth0") == Samples.stats)
+            #expect(try await client.plugins() == [Samples.plugin])
+            #expect(try await client.doctor() == Samples.doctor)
+            #expect(try await client.plan(.init(spec: "chains: []", source: "-")) == Samples.plan)
+            server.manager.emit(Samples.event(1))
+            server.manager.emit(Samples.event(2))
+            #expect(try await client.events(since: 1, limit: 5) == [Samples.event(2)])
+            #expect(server.manager.calls.contains("events 1 5"))
+        }
+    }
+
+    @Test func changesReachTheManagerWithTheCaller() async throws {
+        try await ServerFixture.run { server async throws in
+            let client = server.client
+            let apply = ApplyRequest(spec: "chains: [ü]", source: "a.yaml", reason: "why", replace: true)
+            #expect(try await client.apply(apply) == Samples.change)
+            #expect(try await client.rollback("xdp:eth0", .init(to: 2, reason: "bad")) == Samples.change)
+            #expect(try await client.upgrade("xdp:eth0", .init(stage: "dos", version: "1.1")) == Samples.change)
+            #expect(try await client.detach("xdp:eth0", .init(reason: "away")) == Samples.change)
+            #expect(try await client.gc() == Samples.garbage)
+            #expect(
+                server.manager.calls == [
+                    "apply a.yaml: chains: [ü] why true", "rollback xdp:eth0 2 bad", "upgrade xdp:eth0 dos 1.1",
+                    "detach xdp:eth0 away", "gc",
+                ])
+            let callers = server.manager.state.withLock(\.callers)
+            #expect(callers.count == 5)
+            #expect(callers.allSatisfy { $0.uid == getuid() && $0.pid == getpid() })
+            #expect(
+                callers.allSatisfy { $0.name.hasSuffix("uid \(getuid())") || $0.name.hasSuffix("(uid \(getuid()))") })
+        }
+    }
+
+    @Test(arguments: ["cgroup-skb-ingress:/edge.slice", "xdp:eth0.100@edge", "xt-bpf:a b%2Fc?d#e", "xdp:ü"])
+    func anyHookSurvivesThePath(hook: String) async throws {
+        try await ServerFixture.run { server async throws in
+            _ = try await server.client.stats(hook)
+            #expect(server.manager.calls == ["stats \(hook)"])
+        }
+    }
+
+    @Test func nobodyListeningIsSaidWithARemedy() async throws {
+        let client = SluiceClient(socket: "/nonexistent/sluiced.sock")
+        let error = await #expect(throws: APIErrorBody.self) { try await client.version() }
+        #expect(error?.code == "unreachable")
+        #expect(
+            error?.message
+                == "cannot reach sluiced at \"/nonexistent/sluiced.sock\": No such file or directory; is it running? "
+                + "systemctl start sluiced.socket")
+    }
+}

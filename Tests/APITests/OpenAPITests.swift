@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import HTTPTypes
+import NIOCore
+import NIOHTTP1
+import SluiceAPI
+import Testing
+
+@testable import SluiceAPI
+@testable import sluiced
+
+/// The document against what the server does and what the types encode.
+@Suite struct OpenAPITests {
+    private func document(_ server: ServerFixture) async throws -> [String: Any] {
+        var bytes: [UInt8] = []
+        try await server.client.exchange(.GET, "/openapi.json") { bytes += $0.readableBytesView }
+        return try #require(try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any])
+    }
+
+    @Test func everyRouteIsInTheDocumentAndTheOtherWayRound() async throws {
+        try await ServerFixture.run { server async throws in
+            let document = try await document(server)
+            #expect(document["openapi"] as? String == "3.1.0")
+            let paths = try #require(document["paths"] as? [String: [String: Any]])
+            let documented = Set(
+                paths.flatMap { path, operations in operations.keys.map { "\($0.uppercased()) \(path)" } })
+            #expect(documented == Set(Endpoint.all.map { "\($0.method.rawValue) \($0.path)" }))
+            for operation in documented {
+                let words = operation.split(separator: " ")
+                let target = String(words[1]).replacing("{hook}", with: "xdp%3Aeth0")
+                // Whatever it says to an empty request, it must not be that the path or the method is unknown.
+                do {
+                    try await server.client.exchange(.init(rawValue: String(words[0])), target) { _ in }
+                } catch let error as APIErrorBody {
+                    #expect(error.code == "invalid-request", "\(operation): \(error)")
+                }
+            }
+        }
+    }
+
+    @Test func everyReferenceAndOperationIsUnique() async throws {
+        try await ServerFixture.run { server async throws in
+            let document = try await document(server)
+            let text = String(
+                decoding: try JSONSerialization.data(withJSONObject: document, options: .withoutEscapingSlashes),
+                as: UTF8.self)
+            let references = Set(text.matches(of: /#\/components\/schemas\/(\w+)/).map { String($0.1) })
+            #expect(references == Set(ObjectSchema.all.map(\.name)))
+            let operations = text.matches(of: /"operationId":"(\w+)"/).map { String($0.1) }
+            #expect(operations.count == Endpoint.all.count)
+            #expect(Set(operations).count == operations.count)
+        }
+    }
+
+    /// An object of each type with everything in it, and one with the optionals left out where it has any.
+    private static let samples: [String: [any Encodable & Sendable]] = [
+        "PlanRequest": [PlanRequest(spec: "", source: "")],
+        "ApplyRequest": [ApplyRequest(spec: "", source: "")],
+        "RollbackRequest": [RollbackRequest(to: 1), RollbackRequest()],
+        "UpgradeRequest": [UpgradeRequest(stage: "", version: "1"), UpgradeRequest(stage: "")],
+        "DetachRequest": [DetachRequest()],
+        "ChainStatus": [Samples.chain, Samples.emptyChain],
+        "StageStatus": [Samples.chain.stages[0], Samples.emptyChain.stages[0]],
+        "StageCounters": [Samples.counters],
+        "Count": [Count(packets: 1, bytes: 1)],
+        "GenerationRecord": [Samples.generation],
+        "StageRecord": [Samples.generation.stages[0]],
+        "ChainStats": [Samples.stats],
+        "StageStats": [Samples.stats.stages[0], Samples.stats.stages[1]],
+        "StatsTable": [Samples.stats.stages[0].tables[0]],
+        "StatsRow": [StatsRow(label: "", values: [])],
+        "PlanReport": [Samples.plan],
+        "ChainPlan": [Samples.plan.chains[0]],
+        "ChangeReport": [Samples.change],
+        "ChainChange": [Samples.change.chains[0], ChainChange(hook: "", from: nil, to: nil, lines: [], timings: [])],
+        "Timing": [Timing(step: "", milliseconds: 1)],
+        "PluginInfo": [
+            Samples.plugin,
+            PluginInfo(name: "", version: "", summary: "", hooks: [], path: "", usedBy: [], problem: nil),
+        ],
+        "Event": [
+            Samples.event(1),
+            Event(id: 1, time: "", action: "", hook: nil, outcome: "", author: "", message: ""),
+        ],
+        "DoctorReport": [Samples.doctor],
+        "Finding": [Samples.doctor.findings[1], Samples.doctor.findings[0]],
+        "GCReport": [Samples.garbage],
+        "VersionInfo": [Samples.version],
+        "Error": [APIErrorBody(code: "", message: "", detail: ""), APIErrorBody(code: "", message: "")],
+    ]
+
+    @Test(arguments: ObjectSchema.all.map(\.name))
+    func documentedKeysAreTheEncodedOnes(name: String) throws {
+        let schema = try #require(ObjectSchema.named(name))
+        let samples = try #require(Self.samples[name], "no sample")
+        let objects = try samples.map {
+            try #require(try JSONSerialization.jsonObject(with: JSONEncoder().encode($0)) as? [String: Any])
+        }
+        #expect(Set(objects[0].keys) == Set(schema.properties.map(\.name)))
+        let needed = Set(schema.properties.filter { !$0.isOptional }.map(\.name))
+        #expect(Set(try #require(objects.last).keys) == needed)
+        for property in schema.properties {
+            #expect(Self.fits(try #require(objects[0][property.name]), property.schema), "\(property.name)")
+        }
+    }
+
+    private static func fits(_ value: Any, _ schema: Schema) -> Bool {
+        switch schema {
+        case .string: value is String
+        case .oneOf(let words): (value as? String).map(words.contains) ?? false
+        case .integer, .counter: value is Int
+        case .number: value is Double
+        case .boolean: value is Bool
+        case .array(let element): (value as? [Any])?.allSatisfy { fits($0, element) } ?? false
+        case .map(let element): (value as? [String: Any])?.values.allSatisfy { fits($0, element) } ?? false
+        case .object: value is [String: Any]
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SluiceAPI
+
+/// One of each thing that the API gives, with every optional filled.
+enum Samples {
+    static let counters = StageCounters(
+        packets: 1_234_567, bytes: 98_765_432_100,
+        verdicts: [
+            "drop": Count(packets: 1_000_000, bytes: 64_000_000), "next": Count(packets: 234_567, bytes: 15_012_288),
+        ])
+
+    static let chain = ChainStatus(
+        hook: "xdp:eth0", state: .live, live: 3, mode: "native", onFault: "pass",
+        stages: [StageStatus(name: "dos", plugin: "volumetric-dos", version: "1.1", counters: counters)],
+        rootFallbacks: 7, since: "2026-01-02T03:04:05Z", notes: ["generic mode: slow"])
+
+    static let emptyChain = ChainStatus(
+        hook: "xdp:eth1", state: .missing, live: nil, mode: nil, onFault: "drop",
+        stages: [StageStatus(name: "dos", plugin: "volumetric-dos", version: "1.1", counters: nil)],
+        rootFallbacks: 0, since: nil, notes: [])
+
+    static let generation = GenerationRecord(
+        number: 3, state: .live, created: "2026-01-02T03:04:05Z", author: "root (uid 0)", reason: "an attack",
+        changes: ["~ stage dos: 1.0 -> 1.1"],
+        stages: [StageRecord(name: "dos", plugin: "volumetric-dos", version: "1.1", artifact: "abcd")])
+
+    static let stats = ChainStats(
+        hook: "xdp:eth0", generation: 3,
+        stages: [
+            StageStats(
+                name: "dos", counters: counters,
+                tables: [
+                    StatsTable(
+                        name: "rules", columns: ["packets", "bytes"],
+                        rows: [
+                            StatsRow(label: "allow", values: [5, 1500]), StatsRow(label: "ntp", values: [123_456, 9]),
+                        ])
+                ]),
+            StageStats(name: "balancer", counters: nil, tables: []),
+        ])
+
+    static let plugin = PluginInfo(
+        name: "volumetric-dos", version: "1.1", summary: "drops floods", hooks: ["xdp"],
+        path: "/usr/lib/sluice/plugins/volumetric-dos/1.1", usedBy: ["xdp:eth0 dos"], problem: "no object file")
+
+    static let plan = PlanReport(chains: [
+        ChainPlan(hook: "xdp:eth0", action: .update, lines: ["~ stage dos: 1.0 -> 1.1"], notes: ["generic mode"])
+    ])
+
+    static let change = ChangeReport(chains: [
+        ChainChange(
+            hook: "xdp:eth0", from: 2, to: 3, lines: ["built generation 3"],
+            timings: [Timing(step: "load", milliseconds: 12.346)])
+    ])
+
+    static let doctor = DoctorReport(findings: [
+        Finding(level: .ok, subject: "kernel", message: "6.18"),
+        Finding(level: .problem, subject: "xdp:eth0", message: "nothing is attached", remedy: "apply the spec again"),
+    ])
+
+    static let garbage = GCReport(removed: ["artifact abcd"])
+
+    static let version = VersionInfo(version: "0.1.0", api: 1, pluginProtocol: 1, kernel: "6.18.0")
+
+    static func event(_ id: Int64, _ action: String = "apply", outcome: String = "done") -> Event {
+        Event(
+            id: id, time: "2026-01-02T03:04:05Z", action: action, hook: "xdp:eth0", outcome: outcome,
+            author: "root (uid 0)", message: "generation \(id)")
+    }
+}

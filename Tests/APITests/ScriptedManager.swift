@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SluiceAPI
+import Synchronization
+
+/// A manager that gives ``Samples`` and remembers what it was asked: the API's only seam to what is behind it.
+final class ScriptedManager: ManagerService {
+    struct State {
+        var calls: [String] = []
+        var callers: [Caller] = []
+        var kept: [Event] = []
+        var listeners: [AsyncStream<Event>.Continuation] = []
+        var failure: (any Error)?
+        var isBusy = false
+        var gate: AsyncStream<Void>?
+    }
+
+    let state = Mutex(State())
+
+    var calls: [String] { state.withLock(\.calls) }
+
+    func fail(with error: (any Error)?) { state.withLock { $0.failure = error } }
+
+    /// Keeps an event, unless it is progress, and gives it to who listens.
+    func emit(_ event: Event) {
+        state.withLock { state in
+            if event.outcome != "progress" { state.kept.append(event) }
+            for listener in state.listeners { listener.yield(event) }
+        }
+    }
+
+    /// Returns once so many listen.
+    func waitForListeners(_ count: Int) async throws {
+        while state.withLock({ $0.listeners.count }) < count { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    private func answer<Answer: Sendable>(_ call: String, _ answer: Answer, by caller: Caller? = nil) throws -> Answer {
+        try state.withLock { state in
+            state.calls.append(call)
+            if let caller { state.callers.append(caller) }
+            if let failure = state.failure { throw failure }
+            return answer
+        }
+    }
+
+    func version() async -> VersionInfo { Samples.version }
+    func chains() async throws -> [ChainStatus] { try answer("chains", [Samples.chain, Samples.emptyChain]) }
+    func chain(_ hook: String) async throws -> ChainStatus { try answer("chain \(hook)", Samples.chain) }
+    func history(_ hook: String) async throws -> [GenerationRecord] {
+        try answer("history \(hook)", [Samples.generation])
+    }
+    func stats(_ hook: String) async throws -> ChainStats { try answer("stats \(hook)", Samples.stats) }
+    func plugins() async throws -> [PluginInfo] { try answer("plugins", [Samples.plugin]) }
+    func plan(_ request: PlanRequest) async throws -> PlanReport {
+        try answer("plan \(request.source): \(request.spec)", Samples.plan)
+    }
+    func apply(_ request: ApplyRequest, by caller: Caller) async throws -> ChangeReport {
+        if let gate = state.withLock(\.gate) {
+            state.withLock { $0.calls.append("apply begins") }
+            for await _ in gate {}
+        }
+        return try answer(
+            "apply \(request.source): \(request.spec) \(request.reason) \(request.replace)", Samples.change, by: caller)
+    }
+    func rollback(_ hook: String, _ request: RollbackRequest, by caller: Caller) async throws -> ChangeReport {
+        try answer("rollback \(hook) \(request.to ?? -1) \(request.reason)", Samples.change, by: caller)
+    }
+    func upgrade(_ hook: String, _ request: UpgradeRequest, by caller: Caller) async throws -> ChangeReport {
+        try answer("upgrade \(hook) \(request.stage) \(request.version ?? "newest")", Samples.change, by: caller)
+    }
+    func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport {
+        try answer("detach \(hook) \(request.reason)", Samples.change, by: caller)
+    }
+    func doctor() async throws -> DoctorReport { try answer("doctor", Samples.doctor) }
+    func gc(by caller: Caller) async throws -> GCReport { try answer("gc", Samples.garbage, by: caller) }
+    func events(since: Int64, limit: Int) async throws -> [Event] {
+        try answer(
+            "events \(since) \(limit)", state.withLock(\.kept).filter { $0.id > since }.prefix(limit).map(\.self))
+    }
+    func liveEvents() async -> AsyncStream<Event> {
+        let (stream, continuation) = AsyncStream<Event>.makeStream()
+        state.withLock { $0.listeners.append(continuation) }
+        return stream
+    }
+    func isBusy() async -> Bool { state.withLock(\.isBusy) }
+}

@@ -19,7 +19,7 @@ final class Site {
     static let edge = "10.9.0.1"
     static let client = "10.9.0.2"
 
-    init(_ lab: Lab, plugins names: [String] = ["volumetric-dos-1_0", "volumetric-dos-1_1", "noop"]) throws {
+    init(_ lab: Lab, plugins names: [String] = ["volumetric-dos-1_0", "volumetric-dos-1_1", "noop", "fixture-stage"]) throws {
         self.lab = lab
         socket = "\(lab.directory)/sluiced.sock"
         state = "\(lab.directory)/state"

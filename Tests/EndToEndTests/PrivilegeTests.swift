@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import SluiceAPI
+import StageTesting
+import Testing
+
+extension EndToEnd {
+    @Suite struct PrivilegeTests {
+        /// A rollback is one slot write through a pin: it works when everything else is gone.
+        @Test func rollbackNeedsNeitherPluginNorCapability() async throws {
+            try await Lab.run { lab in
+                let site = try Site(lab)
+                try site.start()
+                try site.apply(Site.dropping(port: 7))
+                try site.apply(Site.dropping(port: 8))
+                site.killDaemon()
+                try FileManager.default.removeItem(atPath: site.plugins)
+                // CAP_SYS_ADMIN stands in for CAP_BPF in the kernel's eyes, so it goes too.
+                try site.start(prefix: ["setpriv", "--bounding-set", "-bpf,-sys_admin,-net_admin,-perfmon", "--inh-caps=-all"])
+                let status = try String(contentsOfFile: "/proc/\(site.daemon!.pid)/status", encoding: .utf8)
+                let effective = status.split(separator: "\n").first { $0.hasPrefix("CapEff") }!.split(separator: "\t")[1]
+                let capabilities = UInt64(effective, radix: 16)!
+                for bit in [12, 21, 38, 39] as [UInt64] { #expect(capabilities >> bit & 1 == 0) }
+                try site.must("rollback", "xdp:edge0")
+                #expect(try site.verdict(port: 7) == .drop)
+                #expect(try site.verdict(port: 8) == .pass)
+                #expect(try site.status().live == 1)
+            }
+        }
+
+        @Test func aSecondManagerIsKeptOff() async throws {
+            try await Lab.run { lab in
+                let site = try Site(lab, plugins: ["noop"])
+                try site.start()
+                let second = try lab.spawn([
+                    BuildProducts.path("sluiced"), "--socket", "\(lab.directory)/other.sock", "--bpffs", site.bpffs, "--state",
+                    "\(lab.directory)/other", "--plugins", site.plugins,
+                ])
+                #expect(try second.wait() == .exited(1))
+                #expect(second.errors.contains("is in use by another sluiced"))
+            }
+        }
+    }
+}

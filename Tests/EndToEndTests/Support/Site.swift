@@ -1,90 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import BPF
-import Foundation
 import SluiceAPI
-import StageKit
 import StageTesting
 
-/// A machine in small, in a lab: an interface `edge0` whose other end is a client in a namespace of its own, installed
-/// plugins, and a place for a daemon.
-final class Site {
-    let lab: Lab
-    let socket: String
-    let state: String
-    let bpffs: String
-    let plugins: String
-    private(set) var daemon: LabProcess?
+typealias Site = LabSite
 
-    static let edge = "10.9.0.1"
-    static let client = "10.9.0.2"
-
-    init(_ lab: Lab, plugins names: [String] = ["volumetric-dos-1_0", "volumetric-dos-1_1", "noop", "fixture-stage"]) throws {
-        self.lab = lab
-        socket = "\(lab.directory)/sluiced.sock"
-        state = "\(lab.directory)/state"
-        bpffs = "\(lab.bpffs)/sluice"
-        plugins = "\(lab.directory)/plugins"
-        try lab.addNamespace("client")
-        try lab.addVeth(
-            VethEnd("edge0", addresses: ["\(Self.edge)/24", "fd00:9::1/64"]),
-            VethEnd("client0", netns: "client", addresses: ["\(Self.client)/24", "fd00:9::2/64"]))
-        for name in names { try lab.installPlugin(name, into: plugins) }
+extension LabSite {
+    convenience init(_ lab: Lab) throws {
+        try self.init(lab, plugins: ["volumetric-dos-1_0", "volumetric-dos-1_1", "noop", "fixture-stage"])
     }
-
-    /// Starts the daemon and waits until it answers, or has ended (as with a fault during recovery).
-    /// - Parameter prefix: a command to run it by, such as `setpriv`.
-    @discardableResult
-    func start(fault: String? = nil, prefix: [String] = [], keep: Int = 5) throws -> LabProcess {
-        let process = try lab.spawn(
-            prefix + [
-                BuildProducts.path("sluiced"), "--socket", socket, "--bpffs", bpffs, "--state", state, "--plugins", plugins,
-                "--keep", "\(keep)", "--log-level", "debug",
-            ],
-            environment: ["SLUICE_FAULT": fault ?? ""])
-        daemon = process
-        try lab.until("sluiced answers: \(process.errors)") {
-            if !process.isRunning { return true }
-            return try FileManager.default.fileExists(atPath: socket) && ctl("version").status == .exited(0)
-        }
-        return process
-    }
-
-    /// Ends the daemon by SIGKILL.
-    func killDaemon() {
-        daemon?.send(signal: 9)
-        _ = try? daemon?.wait()
-    }
-
-    struct Result {
-        var status: ExitStatus
-        var output: String
-        var errors: String
-        var succeeded: Bool { status == .exited(0) }
-    }
-
-    /// Runs `sluicectl`, whatever comes of it.
-    func ctl(_ arguments: String..., input: String? = nil) throws -> Result {
-        let process = try lab.spawn(
-            [BuildProducts.path("sluicectl")] + arguments, input: input, environment: ["SLUICE_SOCKET": socket])
-        let status = try process.wait(timeout: .seconds(60))
-        return Result(status: status, output: process.output, errors: process.errors)
-    }
-
-    /// Runs `sluicectl` and takes its success for granted.
-    @discardableResult
-    func must(_ arguments: String..., input: String? = nil) throws -> String {
-        let process = try lab.spawn(
-            [BuildProducts.path("sluicectl")] + arguments, input: input, environment: ["SLUICE_SOCKET": socket])
-        let status = try process.wait(timeout: .seconds(60))
-        guard status == .exited(0) else {
-            throw LabError("sluicectl \(arguments.joined(separator: " ")): \(status)\n\(process.errors)\n\(daemon?.errors ?? "")")
-        }
-        return process.output
-    }
-
-    @discardableResult
-    func apply(_ spec: String) throws -> String { try must("apply", "-f", "-", input: spec) }
 
     func status(_ hook: String = "xdp:edge0") throws -> ChainStatus {
         try decode(must("status", hook, "--output", "json"))
@@ -95,47 +19,7 @@ final class Site {
     }
 
     func events() throws -> [Event] { try decode(must("events", "--output", "json")) }
-
-    func decode<T: Decodable>(_ text: String) throws -> T {
-        do {
-            return try JSONDecoder().decode(T.self, from: Data(text.utf8))
-        } catch {
-            throw LabError("not a \(T.self): \(error)\n\(text)")
-        }
-    }
-
-    /// What the hook does now with a UDP packet to a port of the edge: the attached root itself is run on it, in the kernel.
-    func verdict(port: UInt16) throws -> XDPVerdict {
-        let packet = Packet.bytes(
-            .ethernet(), .ipv4(from: IPAddress(Self.client)!, to: IPAddress(Self.edge)!), .udp(from: 40_000, to: port),
-            .payload(32))
-        let root = try BPFProgram.pinned(at: "\(hookFolder)/root")
-        return XDPVerdict(rawValue: try root.testRun(packet: packet).returnValue)!
-    }
-
-    /// Whether UDP datagrams from the client to this port of the edge come through.
-    func passes(port: UInt16) throws -> Bool {
-        let receiver = try SequenceReceiver(lab: lab, on: Self.edge, port: port)
-        let sender = try SequenceSender(lab: lab, netns: "client", to: Self.edge, port: port, count: 3)
-        return try receiver.report(sent: sender.wait()).received > 0
-    }
-
-    /// The pins of the hook.
-    var hookFolder: String { "\(bpffs)/xdp:edge0" }
-
-    /// All below the bpffs folder, sorted.
-    func pins() throws -> [String] { try lab.check(["find", bpffs, "-mindepth", "1"]).split(separator: "\n").map(String.init).sorted() }
-
-    /// What the database and the kernel hold, for a before and after: all but the audit trail and the counters.
-    func snapshot() throws -> [String] {
-        let rows = try lab.check(
-            ["sqlite3", "\(state)/sluice.db", "SELECT * FROM chain ORDER BY hook; SELECT * FROM generation ORDER BY hook, number"])
-        let artifacts = try FileManager.default.contentsOfDirectory(atPath: "\(state)/artifacts").sorted()
-        return [rows] + artifacts + (try pins())
-    }
 }
-
-enum XDPVerdict: UInt32 { case aborted, drop, pass, tx, redirect }
 
 extension Site {
     /// A chain of `noop` stages.

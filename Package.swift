@@ -111,6 +111,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "StageKitTests", dependencies: ["StageKit"], swiftSettings: settings),
         .testTarget(
+            name: "StageTests", dependencies: ["BPF", "StageKit", "StageTesting", "fixture-stage", "noop"],
+            swiftSettings: settings),
+        .testTarget(
             name: "BPFTests", dependencies: ["BPF", "CKernel", "SluiceObjects", "StageTesting", "fixture-stage"],
             swiftSettings: settings),
         .testTarget(

@@ -58,8 +58,11 @@ private struct Expectation {
 
 @Suite("The program against a plain matcher", .enabled(if: getuid() == 0, mayLoadPrograms))
 struct AgainstReferenceTests {
-    /// 200 configurations with 100 packets each, over both versions.
-    @Test(arguments: 0..<8)
+    /// How many times 25 configurations with 100 packets each are tried; `SLUICE_FUZZ=1000` looks further.
+    private static let batches = getenv("SLUICE_FUZZ").flatMap { Int(String(cString: $0)) } ?? 8
+
+    /// Over both versions.
+    @Test(arguments: 0..<batches)
     func randomRulesAndPackets(batch: Int) throws {
         for number in 0..<25 {
             let seed = UInt64(batch * 25 + number)

@@ -85,7 +85,8 @@ struct ServerFixture: Sendable {
     func raw(_ request: String) async throws -> String {
         let path = path
         return try await withCheckedThrowingContinuation { continuation in
-            DispatchQueue.global().async {
+            // A thread of its own: the global queue is the one that Swift's tasks run on.
+            Thread.detachNewThread {
                 let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
                 defer { close(descriptor) }
                 var address = sockaddr_un()

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import SluiceAPI
+import Synchronization
+import Testing
+
+/// Other users for real: setpriv(1) runs sluicectl as one of them, the kernel tells the server.
+@Suite(.enabled(if: getuid() == 0, "becoming another user requires root"))
+struct PeerTests {
+    /// sluicectl as user 65534 with these supplementary groups.
+    private func sluicectl(
+        _ server: ServerFixture, groups: [gid_t], _ arguments: [String], input: String = ""
+    ) async throws -> CommandRunner.Outcome {
+        // The build directory may be closed to others.
+        let copy = server.directory.appending(path: "sluicectl")
+        if !FileManager.default.fileExists(atPath: copy.path) {
+            try FileManager.default.copyItem(at: CommandRunner.sluicectl, to: copy)
+        }
+        let groupOption =
+            groups.isEmpty ? "--clear-groups" : "--groups=\(groups.map(String.init).joined(separator: ","))"
+        return try await CommandRunner.run(
+            ["--reuid=65534", "--regid=65534", groupOption, copy.path] + arguments,
+            executable: URL(filePath: "/usr/bin/setpriv"), input: input, socket: server.path, in: server.directory)
+    }
+
+    @Test func aStrangerIsRefusedAndToldWhatToAskFor() async throws {
+        try await ServerFixture.run { server async throws in
+            for arguments in [["status"], ["version"], ["gc"]] {
+                let outcome = try await sluicectl(server, groups: [], arguments)
+                #expect(outcome.status == 1)
+                #expect(
+                    outcome.errors == "sluicectl: uid 65534 may not use sluiced; ask for membership of the group "
+                        + "\"sluice\" (change) or \"sluice-view\" (read), and log in again\n")
+            }
+            #expect(server.manager.calls.isEmpty)
+        }
+    }
+
+    @Test func aViewerReadsAndDoesNotChange() async throws {
+        try await ServerFixture.run { server async throws in
+            let view = [ServerFixture.viewGroup]
+            #expect(try await sluicectl(server, groups: view, ["status"]).status == 0)
+            #expect(try await sluicectl(server, groups: view, ["plan", "-f", "-"], input: "chains: []").status == 2)
+            let before = server.manager.calls
+            for arguments in [
+                ["apply", "-f", "-"], ["rollback", "xdp:eth0"], ["detach", "xdp:eth0"], ["gc"],
+                ["upgrade", "xdp:eth0", "dos"],
+            ] {
+                let outcome = try await sluicectl(server, groups: view, arguments, input: "chains: []")
+                #expect(outcome.status == 1)
+                #expect(outcome.errors.contains("uid 65534 may read but not change; POST /v1/"))
+                #expect(outcome.errors.contains("needs root or membership of the group \"sluice\""))
+            }
+            #expect(server.manager.calls == before)
+        }
+    }
+
+    @Test func aMemberOfTheChangeGroupChanges() async throws {
+        try await ServerFixture.run { server async throws in
+            let outcome = try await sluicectl(server, groups: [ServerFixture.changeGroup], ["gc"])
+            #expect(outcome.status == 0)
+            #expect(outcome.output == "removed artifact abcd\n")
+            let caller = try #require(server.manager.state.withLock(\.callers).first)
+            #expect(caller.uid == 65534)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import StageTesting
+
+/// `make bench`: what Sluice costs, on real packets and a real daemon, in one run. Times are never judged here; what must
+/// hold (no packet lost, none mixed) ends the run when it does not.
+@main
+enum Bench {
+    static func main() throws {
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        var json: String?
+        if arguments.count == 2, arguments[0] == "--json" {
+            json = arguments[1]
+            arguments = []
+        }
+        guard arguments.isEmpty else {
+            FileHandle.standardError.write(Data("usage: sluice-bench [--json FILE]\n".utf8))
+            exit(64)
+        }
+        guard Lab.isAvailable else {
+            FileHandle.standardError.write(Data("sluice-bench: needs root, for BPF and network namespaces\n".utf8))
+            exit(1)
+        }
+        var figures: [Figure] = []
+        let parts: [(String, @Sendable (Lab) throws -> [Figure])] = [
+            ("chains of pass-on stages, a packet through the root by test run", ChainBench.run),
+            ("the volumetric-dos stage alone", DoSBench.run),
+            ("flips in a flood of live frames", FlipBench.run),
+            ("the manager", ManagerBench.run),
+        ]
+        for (title, part) in parts {
+            print("\n\(title)")
+            for figure in try Lab.runBlocking(part) {
+                let name = figure.name.padding(toLength: 46, withPad: " ", startingAt: 0)
+                let values = "min \(figure.series.minimum.short)  median \(figure.series.median.short) \(figure.unit)"
+                print("  \(name) \(values)\(figure.note.isEmpty ? "" : "   (\(figure.note))")")
+                figures.append(figure)
+            }
+        }
+        if let json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            try encoder.encode(figures).write(to: URL(filePath: json))
+            print("\nas JSON: \(json)")
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import BPF
+import SluiceObjects
+import StageKit
+import StageTesting
+
+/// What a stage costs: chains of `noop` stages beside the bare root, built by the real manager, counters off and on.
+enum ChainBench {
+    static let packet = Packet.bytes(
+        .ethernet(), .ipv4(from: "10.9.0.2", to: "10.9.0.1"), .udp(from: 40_000, to: 53), .payload(18))
+    /// Test runs in the kernel: so many packets a sample, and so many samples.
+    static let packets = 1_000_000
+    static let samples = 25
+
+    static func run(_ lab: Lab) throws -> [Figure] {
+        let site = try LabSite(lab, plugins: ["noop"])
+        try site.start()
+        let object = try BPFObject(bytes: SluiceObjects.xdpRoot, name: "xdp_root")
+        try object.loadXDP(program: "sluice_xdp_root", frags: true)
+        let floor = try measure(object.program("sluice_xdp_root"))
+        var figures = [Figure("bare root, empty slot", "ns", floor, note: "the floor")]
+        for counters in [false, true] {
+            for count in [1, 2, 4, 8, 16, 32] {
+                // A floor beside each: the machine's speed drifts.
+                let near = try measure(object.program("sluice_xdp_root"))
+                try site.apply(spec(count, counters: counters))
+                let series = try measure(BPFProgram.pinned(at: "\(site.hookFolder)/root"))
+                let stage = (series.minimum - near.minimum) / Double(count)
+                figures.append(
+                    Figure(
+                        "\(count) stages, counters \(counters ? "on" : "off")", "ns", series,
+                        note: "\(stage.short) ns a stage above the floor of \(near.minimum.short)"))
+            }
+        }
+        return figures
+    }
+
+    static func spec(_ count: Int, counters: Bool) -> String {
+        "chains:\n  - hook: xdp:edge0\n    counters: \(counters)\n    stages:\n"
+            + (1...count).map { "      - {name: s\($0), plugin: noop}\n" }.joined()
+    }
+
+    static func measure(_ program: borrowing BPFProgram, packet: [UInt8] = packet) throws -> Series {
+        var series = Series()
+        _ = try program.testRun(packet: packet, repeat: packets)
+        for _ in 0..<samples {
+            series.add(Double(try program.testRun(packet: packet, repeat: packets).duration))
+        }
+        return series
+    }
+}

@@ -2,29 +2,96 @@
 
 internal import SluiceAPI
 internal import StageKit
-internal import Foundation
-internal import Subprocess
-import SystemPackage
 
-struct InstalledPlugin: Sendable { var name: String; var version: String; var path: String }
+/// The installed plugins as the manager sees them; every failure is an `APIErrorBody`.
 struct PluginCatalog: Sendable {
-    let folders: [String]
-    init(_ configuration: ManagerConfiguration) { folders = configuration.plugins }
+    private let directories: [PluginDirectory]
+    private let runner: PluginRunner
+
+    init(_ configuration: ManagerConfiguration) {
+        directories = configuration.plugins.map { PluginDirectory(path: $0) }
+        runner = PluginRunner(user: PluginUser.named(configuration.pluginUser))
+    }
+
+    /// The plugin of a stage: the version asked for, else the newest of all folders.
     func find(_ name: String, version: String?, stage: String) throws -> InstalledPlugin {
-        for f in folders {
-            let vs = ((try? FileManager.default.contentsOfDirectory(atPath: "\(f)/\(name)")) ?? []).sorted()
-            if let v = version ?? vs.last, vs.contains(v) { return InstalledPlugin(name: name, version: v, path: "\(f)/\(name)/\(v)") }
+        var failure: PluginError?
+        var best: InstalledPlugin?
+        for directory in directories {
+            do {
+                let found = try directory.find(name, version: version)
+                if best.map({ $0.version < found.version }) ?? true { best = found }
+            } catch {
+                // The folder that has the plugin, but not that version, has more to say.
+                if failure.map({ !$0.hasVersions }) ?? true { failure = error }
+            }
         }
-        throw APIErrorBody.notFound("plugin \(name) not installed")
+        if let best { return best }
+        throw APIErrorBody.of(failure, stage: stage)
     }
-    func plan(_ installed: InstalledPlugin, config: JSON, context: PlanContext, kind: HookKind) async throws -> (StageDescription, StagePlan) {
-        let d = try await run(.path(.init("\(installed.path)/\(installed.name)")), arguments: ["describe"], output: .string(limit: 10_000_000))
-        let p = try await run(.path(.init("\(installed.path)/\(installed.name)")), arguments: ["plan"], input: .string(config.description), output: .string(limit: 10_000_000), error: .string(limit: 100000))
-        guard p.terminationStatus.isSuccess else { throw APIErrorBody.invalidSpec(p.standardError) }
-        return (try JSONDecoder().decode(StageDescription.self, from: Data(d.standardOutput.utf8)), try JSONDecoder().decode(StagePlan.self, from: Data(p.standardOutput.utf8)))
+
+    /// Asks `installed` for its plan.
+    func plan(
+        _ installed: InstalledPlugin, config: JSON, context: PlanContext, kind: HookKind
+    ) async throws -> (StageDescription, StagePlan) {
+        do {
+            return try await runner.plan(installed, configuration: config, context: context, kind: kind)
+        } catch {
+            throw APIErrorBody.of(error, stage: context.stage)
+        }
     }
-    func migrate(_ installed: InstalledPlugin, _ request: MigrationRequest) async throws -> Migration { .refuse }
-    func list() async -> [PluginInfo] { [] }
+
+    func migrate(_ installed: InstalledPlugin, _ request: MigrationRequest) async throws -> Migration {
+        do {
+            return try await runner.migrate(installed, request)
+        } catch {
+            throw APIErrorBody(error)
+        }
+    }
+
+    /// Every version that is installed, with why it cannot be used if it cannot. Starts each plugin once.
+    func list() async -> [PluginInfo] {
+        var infos: [PluginInfo] = []
+        for directory in directories {
+            let listing = directory.list()
+            for plugin in listing.plugins {
+                var info = PluginInfo(
+                    name: plugin.name, version: plugin.version.description, summary: "", hooks: [], path: plugin.path,
+                    usedBy: [], problem: nil)
+                do {
+                    let description = try await runner.describe(plugin)
+                    info.summary = description.summary
+                    info.hooks = description.hooks.map(\.rawValue)
+                } catch {
+                    info.problem = error.description
+                }
+                infos.append(info)
+            }
+            for problem in listing.problems {
+                infos.append(
+                    PluginInfo(
+                        name: problem.name, version: problem.version ?? "", summary: "", hooks: [], path: problem.path,
+                        usedBy: [], problem: problem.reason))
+            }
+        }
+        return infos
+    }
 }
-let pluginProtocolVersion = 1
+
+extension APIErrorBody {
+    fileprivate static func of(_ error: PluginError?, stage: String) -> APIErrorBody {
+        guard let error else { return .notFound("stage \"\(stage)\": no folder of plugins is configured") }
+        var body = APIErrorBody(error)
+        body.message = "stage \"\(stage)\": \(body.message)"
+        return body
+    }
+}
+
+extension PluginError {
+    fileprivate var hasVersions: Bool {
+        if case .notInstalled(_, let versions) = reason { !versions.isEmpty } else { true }
+    }
+}
+
+let pluginProtocolVersion = StageProtocol.version
 extension Manager { func updateRuns() async {} }

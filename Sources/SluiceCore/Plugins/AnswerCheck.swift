@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import StageKit
+
+/// The bounds of a plugin's answers, as `docs/plugin-protocol.md` states them. An answer is untrusted input.
+enum AnswerLimits {
+    static let line = 200
+    static let summaryLines = 1000
+    static let constants = 256
+    static let constantBytes = 64 << 10
+    static let maps = 64
+    static let entries = 1_000_000
+    static let maxEntries = 16 << 20
+    static let keyBytes = 512
+    static let valueBytes = 64 << 10
+    static let samples = 256
+    static let packet = 14...9216
+    static let counterTables = 16
+    static let columns = 16
+    static let rows = 4096
+}
+
+/// Checks an answer's contents after its form; throws ``StageError`` with the place in the answer.
+struct AnswerCheck {
+    let plugin: InstalledPlugin
+
+    func check(_ description: StageDescription) throws(StageError) {
+        try require(
+            description.name == plugin.name, "name", "\"\(description.name)\", but its folder says \"\(plugin.name)\"")
+        try require(
+            description.version == plugin.version.description, "version",
+            "\"\(description.version)\", but its folder says \"\(plugin.version)\"")
+        try text(description.summary, "summary")
+        try require(!description.hooks.isEmpty, "hooks", "at least one is needed")
+        try unique(description.hooks.map(\.rawValue), "hooks")
+    }
+
+    func check(_ plan: StagePlan) throws(StageError) {
+        try require(PluginName.isFile(plan.object), "object", "\"\(plan.object)\" is not a plain file name")
+        try require(
+            plugin.object(plan.object) != nil, "object",
+            "\"\(plan.object)\" is not a regular file of \(plugin.path) that only its owner may write")
+        try identifier(plan.program, "program")
+        try require(!plan.verdicts.isEmpty, "verdicts", "at least one is needed")
+        try unique(plan.verdicts.map(\.rawValue), "verdicts")
+        try constants(plan.constants)
+        try maps(plan.maps)
+        try samples(plan.samples)
+        try counters(plan.counters)
+        try atMost(AnswerLimits.summaryLines, plan.summary.count, "summary")
+        for (index, line) in plan.summary.enumerated() { try text(line, "summary[\(index)]") }
+    }
+
+    private func constants(_ constants: [String: Constant]) throws(StageError) {
+        try atMost(AnswerLimits.constants, constants.count, "constants")
+        for (name, value) in constants {
+            try identifier(name, "constants")
+            guard case .bytes(let bytes) = value else { continue }
+            try size(bytes, 1...AnswerLimits.constantBytes, "constants.\(name)")
+        }
+    }
+
+    private func maps(_ maps: [String: MapPlan]) throws(StageError) {
+        try atMost(AnswerLimits.maps, maps.count, "maps")
+        var total = 0
+        for (name, map) in maps {
+            try identifier(name, "maps")
+            if let maxEntries = map.maxEntries {
+                try require(
+                    (1...UInt32(AnswerLimits.maxEntries)).contains(maxEntries), "maps.\(name).maxEntries",
+                    "\(maxEntries) is not from 1 to \(AnswerLimits.maxEntries)")
+            }
+            total += map.entries.count
+            try atMost(AnswerLimits.entries, total, "maps")
+            try Self.entries(map.entries, at: "maps.\(name).entries")
+        }
+    }
+
+    /// Checks the entries of one map; the kernel knows the sizes, but all must be alike.
+    static func entries(_ entries: [MapEntry], at path: String) throws(StageError) {
+        guard let first = entries.first else { return }
+        for (index, entry) in entries.enumerated() {
+            let keys = (1...AnswerLimits.keyBytes).contains(entry.key.raw.count)
+            let values = (1...AnswerLimits.valueBytes).contains(entry.value.raw.count)
+            guard keys, values else {
+                throw StageError(
+                    "a key has 1 to \(AnswerLimits.keyBytes) bytes, a value 1 to \(AnswerLimits.valueBytes)",
+                    at: "\(path)[\(index)]")
+            }
+            guard entry.key.raw.count == first.key.raw.count, entry.value.raw.count == first.value.raw.count else {
+                throw StageError("its key or value is not as long as the first entry's", at: "\(path)[\(index)]")
+            }
+        }
+    }
+
+    private func samples(_ samples: [Sample]) throws(StageError) {
+        try atMost(AnswerLimits.samples, samples.count, "samples")
+        for (index, sample) in samples.enumerated() {
+            try text(sample.name, "samples[\(index)].name")
+            try size(sample.packet, AnswerLimits.packet, "samples[\(index)].packet")
+        }
+    }
+
+    private func counters(_ tables: [CounterTable]) throws(StageError) {
+        try atMost(AnswerLimits.counterTables, tables.count, "counters")
+        try unique(tables.map(\.name), "counters")
+        for (index, table) in tables.enumerated() {
+            let path = "counters[\(index)]"
+            try text(table.name, "\(path).name")
+            try identifier(table.map, "\(path).map")
+            try require(!table.columns.isEmpty, "\(path).columns", "at least one is needed")
+            try atMost(AnswerLimits.columns, table.columns.count, "\(path).columns")
+            try require(!table.rows.isEmpty, "\(path).rows", "at least one is needed")
+            try atMost(AnswerLimits.rows, table.rows.count, "\(path).rows")
+            for column in table.columns { try text(column, "\(path).columns") }
+            for row in table.rows { try text(row, "\(path).rows") }
+        }
+    }
+
+    private func require(_ holds: Bool, _ path: String, _ message: @autoclosure () -> String) throws(StageError) {
+        if !holds { throw StageError(message(), at: path) }
+    }
+
+    private func atMost(_ limit: Int, _ count: Int, _ path: String) throws(StageError) {
+        try require(count <= limit, path, "\(count) are more than \(limit)")
+    }
+
+    private func size(_ bytes: Bytes, _ range: ClosedRange<Int>, _ path: String) throws(StageError) {
+        try require(
+            range.contains(bytes.raw.count), path,
+            "\(bytes.raw.count) bytes are not \(range.lowerBound) to \(range.upperBound)")
+    }
+
+    private func identifier(_ name: String, _ path: String) throws(StageError) {
+        try require(PluginName.isIdentifier(name), path, "\"\(name)\" is not a C name of at most 63 characters")
+    }
+
+    private func text(_ text: String, _ path: String) throws(StageError) {
+        try require(
+            !text.isEmpty && text.utf8.count <= AnswerLimits.line, path,
+            "a text of 1 to \(AnswerLimits.line) bytes is needed")
+        try require(PluginText.isPlain(text), path, "the text has control or formatting characters")
+    }
+
+    private func unique(_ values: [String], _ path: String) throws(StageError) {
+        var seen: Set<String> = []
+        for value in values where !seen.insert(value).inserted {
+            throw StageError("\"\(value)\" is there twice", at: path)
+        }
+    }
+}

@@ -11,8 +11,10 @@ enum FlipBench {
     static func run(_ lab: Lab) throws -> [Figure] {
         let site = try LabSite(lab, plugins: ["fixture-stage"])
         try site.start()
+        // A pair without addresses: nothing but the flood is on it.
+        try lab.addVeth("flood0", VethEnd("flood1", netns: "client"))
         for generation in 1...2 { try site.apply(stamped(generation)) }
-        let folder = site.hookFolder
+        let folder = "\(site.bpffs)/xdp:flood0"
         let entry = try BPFMap.pinned(at: "\(folder)/entry")
         let first = try BPFProgram.pinned(at: "\(folder)/g1/stage_1")
         let second = try BPFProgram.pinned(at: "\(folder)/g2/stage_1")
@@ -25,7 +27,7 @@ enum FlipBench {
         let clock = ContinuousClock()
 
         // How fast the flood is when nothing flips, then while flips come at full rate, then at ten a second.
-        let flood = try LiveFrames(lab: lab, interface: "client0", netns: "client", packet: packet)
+        let flood = try LiveFrames(lab: lab, interface: "flood1", netns: "client", packet: packet)
         try lab.until("the flood flows") { flood.sent > 200_000 }
         let still = try rate(flood, for: .seconds(2), clock)
         var flip = Series()
@@ -65,7 +67,7 @@ enum FlipBench {
     private static func stamped(_ generation: Int) -> String {
         """
         chains:
-          - hook: xdp:edge0
+          - hook: xdp:flood0
             stages:
               - {name: stamp, plugin: fixture-stage, config: {program: stamp, generation: \(generation)}}
               - {name: check, plugin: fixture-stage, config: {program: check, generation: \(generation), verdict: drop}}

@@ -15,12 +15,14 @@ extension EndToEnd {
             try await Lab.run { lab in
                 let site = try Site(lab, plugins: ["fixture-stage"])
                 try site.start()
+                // A pair without addresses: nothing but the flood is on it.
+                try lab.addVeth("flood0", VethEnd("flood1", netns: "client"))
                 for generation in 1...2 { try site.apply(Self.stamped(generation)) }
-                let hook = HookDirectory(try HookID(parsing: "xdp:edge0"), in: site.bpffs)
+                let hook = HookDirectory(try HookID(parsing: "xdp:flood0"), in: site.bpffs)
                 let before = try Self.marks(hook)
                 let packet = Packet.bytes(
                     .ethernet(), .ipv4(from: "10.9.0.2", to: "10.9.0.1"), .udp(from: 1, to: 2), .payload(32))
-                let flood = try LiveFrames(lab: lab, interface: "client0", netns: "client", packet: packet)
+                let flood = try LiveFrames(lab: lab, interface: "flood1", netns: "client", packet: packet)
                 for flip in 1...500 { try hook.flip(to: flip % 2 + 1) }
                 try lab.until("enough packets are sent") { flood.sent > 200_000 }
                 let sent = try flood.stop()
@@ -40,7 +42,7 @@ extension EndToEnd {
         private static func stamped(_ generation: Int) -> String {
             """
             chains:
-              - hook: xdp:edge0
+              - hook: xdp:flood0
                 stages:
                   - {name: stamp, plugin: fixture-stage, config: {program: stamp, generation: \(generation)}}
                   - {name: check, plugin: fixture-stage, config: {program: check, generation: \(generation), verdict: drop}}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Foundation
 internal import SluiceAPI
 internal import StageKit
 internal import Yams
@@ -17,7 +18,7 @@ struct SpecParser {
         do {
             root = try Yams.compose(yaml: text)
         } catch {
-            throw .invalidSpec("\(source): \(parser.describe(error))")
+            throw .invalidSpec(parser.describe(error))
         }
         guard let root else { throw .invalidSpec("\(source): the spec is empty; expected a list under \"chains:\"") }
         let top = try parser.mapping(root, at: "", known: ["chains"], required: ["chains"])
@@ -186,9 +187,15 @@ extension SpecParser {
     }
 
     private func describe(_ error: any Error) -> String {
-        switch error {
-        case let error as YamlError: "not valid YAML: \(error)"
-        default: "not valid YAML: \(error)"
-        }
+        let (place, problem): (String, String) =
+            switch error {
+            case YamlError.scanner(_, let problem, let mark, _), YamlError.parser(_, let problem, let mark, _),
+                YamlError.composer(_, let problem, let mark, _):
+                (":\(mark.line)", problem)
+            case YamlError.duplicatedKeysInMapping(let keys, let context):
+                (":\(context.mark.line)", "the key \(keys.map { "\"\($0)\"" }.joined(separator: ", ")) is there twice")
+            default: ("", "\(error)".replacingOccurrences(of: "\n", with: " "))
+            }
+        return "\(source)\(place): not valid YAML: \(problem)"
     }
 }

@@ -38,7 +38,7 @@ struct ConfigurationTests {
 
     @Test func needsNothing() throws {
         let plan = try configuration("{}").plan()
-        #expect(plan.constants["rule_count"] == .integer(0))
+        #expect(plan.constants["rule_blocks"] == .integer(0))
         #expect(plan.constants["limit_interval"] == nil)
         #expect(plan.counters.map(\.name) == ["reasons"])
         #expect(plan.summary == ["drop malformed packets"])

@@ -7,8 +7,8 @@
 
 /* Set before load. What is off is not there: the verifier deletes it. */
 
-/* Rules in use, from index 0 of `rules` on. */
-const volatile __u32 rule_count = 0;
+/* Blocks of rules in use, from index 0 of `rules` on. */
+const volatile __u32 rule_blocks = 0;
 /* Whether allow_v4 and allow_v6 hold any prefix. */
 const volatile __u8 allows_v4 = 0;
 const volatile __u8 allows_v6 = 0;
@@ -37,15 +37,15 @@ struct {
     __type(value, __u8);
 } allow_v6 SEC(".maps");
 
-/* The rules, in their order. */
+/* The rules, in their order: rule i in block i / DOS_BLOCK_RULES. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct dos_rule);
+    __type(value, struct dos_block);
 } rules SEC(".maps");
 
-/* What each rule did, by its index in `rules`. */
+/* What each rule did, by its place in that order. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);

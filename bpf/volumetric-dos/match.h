@@ -49,40 +49,49 @@ struct dos_walk {
     __u32 drops;
 };
 
-/* Tries one rule. 1 ends the walk. */
-static long dos_try_rule(__u32 index, void *context)
+/* A rule's conditions are met. 1 if that ends the walk. Out of line, as it has many callers and few calls. */
+static __attribute__((noinline)) int dos_hit(struct dos_walk *walk, __u32 index, __u32 on_trial)
 {
-    struct dos_walk *walk = context;
-    struct dos_rule *rule = bpf_map_lookup_elem(&rules, &index);
-    struct dos_rule_count *count;
+    struct dos_rule_count *count = bpf_map_lookup_elem(&rule_counters, &index);
 
-    if (!rule)
-        return 1;
-    if (!dos_matches(rule, &walk->packet))
-        return 0;
-    count = bpf_map_lookup_elem(&rule_counters, &index);
     if (!count)
-        return 1;
-    if (rule->dry_run) {
-        /* As if it were not there: a rule on trial must not shield what the next rule drops. */
-        count->dry_run++;
         return 0;
-    }
-    if (dry_run) {
+    if (on_trial || dry_run) {
         count->dry_run++;
     } else {
         count->packets++;
         count->bytes += walk->frame;
     }
+    /* A rule on trial is as if it were not there: it must not shield what the next rule drops. */
+    if (on_trial)
+        return 0;
     walk->drops = 1;
     return 1;
+}
+
+/* Tries the rules of one block. 1 ends the walk. */
+static long dos_try_block(__u32 index, void *context)
+{
+    struct dos_walk *walk = context;
+    struct dos_block *block = bpf_map_lookup_elem(&rules, &index);
+
+    if (!block)
+        return 1;
+#pragma unroll
+    for (__u32 i = 0; i < DOS_BLOCK_RULES; i++) {
+        struct dos_rule *rule = &block->rules[i];
+
+        if (dos_matches(rule, &walk->packet) && dos_hit(walk, index * DOS_BLOCK_RULES + i, rule->dry_run))
+            return 1;
+    }
+    return 0;
 }
 
 /* Tries the rules in their order. */
 static __always_inline int dos_rules_drop(struct dos_walk *walk)
 {
-    if (!rule_count)
+    if (!rule_blocks)
         return 0;
-    bpf_loop(rule_count, dos_try_rule, walk, 0);
+    bpf_loop(rule_blocks, dos_try_block, walk, 0);
     return walk->drops;
 }

@@ -66,6 +66,16 @@ struct dos_rule {
     __u32 reserved;
 };
 
+/*
+ * Rules are tried a block at a time: calling a function for each rule would cost more than trying it. What is not in
+ * use of the last block is filled with rules of family 255, which no packet meets.
+ */
+#define DOS_BLOCK_RULES 16
+
+struct dos_block {
+    struct dos_rule rules[DOS_BLOCK_RULES];
+};
+
 /* What a rule did. */
 struct dos_rule_count {
     /* Dropped. */

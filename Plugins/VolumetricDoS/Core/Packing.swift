@@ -38,6 +38,24 @@ extension Rule {
     }
 }
 
+extension [Rule] {
+    /// `DOS_BLOCK_RULES`.
+    private static var blockSize: Int { 16 }
+
+    /// Each a `struct dos_block`.
+    var packedBlocks: [Bytes] {
+        // A rule of family 255, which no packet meets.
+        var filler = Rule().packed
+        filler.raw[0] = 0xff
+        filler.raw[4] = 0xff
+        return stride(from: 0, to: count, by: Self.blockSize).map { start in
+            let packed = self[start..<Swift.min(count, start + Self.blockSize)].map(\.packed)
+            let fillers = [Bytes](repeating: filler, count: Self.blockSize - packed.count)
+            return Bytes((packed + fillers).flatMap(\.raw))
+        }
+    }
+}
+
 extension IPPrefix {
     /// The mask of a `struct dos_address`: what precedes an IPv4 address need not be compared, the family is.
     var packedMask: [UInt8] {

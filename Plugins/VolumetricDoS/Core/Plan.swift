@@ -46,7 +46,7 @@ extension Configuration {
 
     private var constants: [String: Constant] {
         var constants: [String: Constant] = [
-            "rule_count": .integer(Int64(rules.count)),
+            "rule_blocks": .integer(Int64(rules.packedBlocks.count)),
             "allows_v4": .boolean(allow.contains(where: \.isIPv4)),
             "allows_v6": .boolean(allow.contains { !$0.isIPv4 }),
             "dry_run": .boolean(dryRun),
@@ -60,13 +60,13 @@ extension Configuration {
     }
 
     private var maps: [String: MapPlan] {
-        let packed = rules.enumerated().map { index, rule in
-            MapEntry(key: Bytes(number: UInt32(index)), value: rule.packed)
+        let blocks = rules.packedBlocks.enumerated().map { index, block in
+            MapEntry(key: Bytes(number: UInt32(index)), value: block)
         }
         let (v4, v6) = (allow.filter(\.isIPv4), allow.filter { !$0.isIPv4 })
         return [
             // A map has at least one entry; what is not in use is not looked at.
-            "rules": MapPlan(maxEntries: UInt32(max(1, rules.count)), entries: packed, freeze: true),
+            "rules": MapPlan(maxEntries: UInt32(max(1, blocks.count)), entries: blocks, freeze: true),
             "rule_counters": MapPlan(maxEntries: UInt32(max(1, rules.count))),
             "allow_v4": MapPlan(maxEntries: UInt32(max(1, v4.count)), entries: v4.map(\.allowEntry), freeze: true),
             "allow_v6": MapPlan(maxEntries: UInt32(max(1, v6.count)), entries: v6.map(\.allowEntry), freeze: true),

@@ -23,7 +23,10 @@ struct Daemon: Sendable {
             logger.info("ready", metadata: ["socket": "\(socket.path)", "activated": "\(socket.isActivated)"])
             Notifier.ready("Serving on \(socket.path)")
         }
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: server)]
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            // The idle exit closes the listener first, which ends the server: then the rest has its turn.
+            .init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)
+        ]
         if let watchdog = Watchdog(manager: manager) {
             services.append(.init(service: watchdog, successTerminationBehavior: .ignore))
         }

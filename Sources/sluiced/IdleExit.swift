@@ -16,10 +16,10 @@ struct IdleExit: Service {
         do {
             try await cancelWhenGracefulShutdown {
                 try await waitForQuiet()
+                logger.info("idle, leaving", metadata: ["seconds": "\(after.components.seconds)"])
                 // From here on systemd keeps who comes for the next start; who came just before gets his answer first.
                 await connections.stopListening()
                 while connections.quiet() == nil { try await Task.sleep(for: .milliseconds(20)) }
-                logger.info("idle, leaving", metadata: ["seconds": "\(after.components.seconds)"])
             }
         } catch is CancellationError {
             // Somebody else ended the daemon first.

@@ -44,7 +44,9 @@ struct ServerFixture: Sendable {
         let server = APIServer(
             socket: socket, manager: manager, policy: policy, connections: connections, logger: logger
         ) { signal.finish() }
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: server)]
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)
+        ]
         if let idleExit {
             services.append(
                 .init(

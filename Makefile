@@ -6,7 +6,10 @@ SWIFT ?= swift
 DESTDIR ?=
 PREFIX ?= /usr
 
-# Two test binaries' worth of namespaces, live traffic and deadlines do not mix: one test at a time.
+# What is installed must not need the toolchain's own libraries.
+RELEASE = $(SWIFT) build -c release --static-swift-stdlib
+
+# Live traffic and deadlines do not go together with other tests: one at a time.
 TEST = $(SWIFT) test --skip-build --no-parallel
 
 .PHONY: all build release test test-unit test-kernel demo bench lint fmt install uninstall clean bootstrap help
@@ -17,9 +20,9 @@ all: build
 build: bootstrap
 	$(SWIFT) build
 
-## release      compile all, optimised
+## release      compile all, optimised, with the Swift runtime linked in
 release: bootstrap
-	$(SWIFT) build -c release
+	$(RELEASE)
 
 ## test         all tests; those that need the kernel are skipped unless root runs them
 test: bootstrap
@@ -47,7 +50,7 @@ demo: bootstrap
 ## bench        the figures, printed and as JSON in .build/bench.json; root only
 bench: bootstrap
 	@[ "$$(id -u)" -eq 0 ] || { echo 'make bench: needs root, for BPF'; exit 1; }
-	$(SWIFT) build -c release
+	$(RELEASE)
 	.build/release/sluice-bench --json .build/bench.json
 
 ## lint         formatters, shellcheck, who imports whom, licence headers

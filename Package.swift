@@ -109,6 +109,8 @@ let package = Package(
             name: "sluice-bench",
             dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting"],
             swiftSettings: settings),
+        .executableTarget(
+            name: "sluice-demo", dependencies: ["SluiceAPI", "StageKit", "StageTesting"], swiftSettings: settings),
         .testTarget(name: "StageKitTests", dependencies: ["StageKit"], swiftSettings: settings),
         .testTarget(
             name: "StageTests", dependencies: ["BPF", "StageKit", "StageTesting", "fixture-stage", "noop"],

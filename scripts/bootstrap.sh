@@ -6,7 +6,7 @@ set -euo pipefail
 
 build=(make git ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
 # systemd: systemd-socket-activate and systemd-analyze. util-linux: setpriv, unshare. libcap2-bin: capsh.
-run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq)
+run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3)
 lint=(clang-format shellcheck)
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-system=(Foundation FoundationEssentials Glibc Dispatch Synchronization)
+system=(Foundation FoundationEssentials Glibc Musl Dispatch Synchronization)
 
 # folder | the project's own modules | other packages' modules
 rules='
@@ -18,7 +18,7 @@ Sources/SluiceCore           | BPF CDigest CKernel SluiceAPI SluiceObjects Stage
 Sources/sluiced              | CKernel CSystemd SluiceAPI SluiceCore | ArgumentParser HTTPTypes Hummingbird HummingbirdCore Logging NIOCore NIOHTTP1 NIOPosix ServiceLifecycle UnixSignals
 Sources/sluicectl            | SluiceAPI | ArgumentParser Yams
 Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore StageKit StageTesting
-Sources/sluice-demo          | BPF StageTesting
+Sources/sluice-demo          | SluiceAPI StageKit StageTesting
 Plugins/BPFCompile           | | PackagePlugin
 Plugins/Noop                 | StageKit
 Plugins/VolumetricDoS/Core   | StageKit

@@ -100,3 +100,18 @@ int ck_lab_pidfd(pid_t pid)
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     return fd < 0 ? -errno : fd;
 }
+
+int ck_lab_pin(void)
+{
+    cpu_set_t allowed, first;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+        return -errno;
+    CPU_ZERO(&first);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &allowed)) {
+            CPU_SET(cpu, &first);
+            break;
+        }
+    }
+    return sched_setaffinity(0, sizeof(first), &first) < 0 ? -errno : 0;
+}

@@ -56,6 +56,21 @@ import Testing
         }
     }
 
+    /// A test that fails in the middle of traffic must still end.
+    @Test(.enabled(if: Lab.isAvailable, "requires root"), .timeLimit(.minutes(1)))
+    func trafficEndsWithTheLab() async throws {
+        struct Deliberate: Error {}
+        await #expect(throws: Deliberate.self) {
+            try await Lab.run { lab in
+                let (edge, _) = try lab.addTestLink("192.0.2")
+                let receiver = try SequenceReceiver(lab: lab, port: 9000)
+                let sender = try SequenceSender(lab: lab, netns: "client", to: edge, port: 9000)
+                try lab.until("some arrive") { receiver.received > 10 && sender.sent > 10 }
+                throw Deliberate()
+            }
+        }
+    }
+
     @Test(.enabled(if: Lab.isAvailable, "requires root"))
     func liveFramesAllArriveAndAreCounted() async throws {
         try await Lab.run { lab in

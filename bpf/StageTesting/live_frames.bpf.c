@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -19,27 +21,31 @@ struct {
     __type(value, __u64);
 } sent SEC(".maps");
 
-/* RFC 1624: the header's checksum after one 16-bit word of it has changed. */
-static __always_inline __u16 checksum_after(__u16 checksum, __u16 before, __u16 after)
+/* RFC 1624: a checksum after one 32-bit word of what it covers has changed. */
+static __always_inline __u16 checksum_after(__u16 checksum, __u32 before, __u32 after)
 {
-    __u32 sum = (__u16)~checksum + (__u16)~before + after;
+    __u32 sum = (__u16)~checksum;
 
+    sum += (__u16)~before + (__u16)(~before >> 16) + (__u16)after + (after >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
     return ~((sum & 0xffff) + (sum >> 16));
 }
 
 static __always_inline void set_source(struct xdp_md *ctx, __u64 number)
 {
+    void *end = (void *)(long)ctx->data_end;
     struct iphdr *ip = (void *)(long)ctx->data + sizeof(struct ethhdr);
+    struct udphdr *udp = (void *)(ip + 1);
 
-    if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
+    if ((void *)(ip + 1) > end)
         return;
     __u32 before = ip->saddr;
     __u32 after = bpf_htonl(first_source + (__u32)(number % sources));
 
     ip->check = checksum_after(ip->check, before, after);
-    ip->check = checksum_after(ip->check, before >> 16, after >> 16);
     ip->saddr = after;
+    if (ip->ihl == 5 && ip->protocol == IPPROTO_UDP && (void *)(udp + 1) <= end && udp->check)
+        udp->check = checksum_after(udp->check, before, after);
 }
 
 /* Run on packets that exist nowhere yet: sends each out of the interface it pretends to have come in by. */

@@ -36,3 +36,6 @@ pid_t ck_lab_spawn(const struct ck_lab_command *command);
 
 /// pidfd_open(2), since glibc 2.36; waits without polling.
 int ck_lab_pidfd(pid_t pid);
+
+/// Keeps the calling thread on the first processor it may run on.
+int ck_lab_pin(void);

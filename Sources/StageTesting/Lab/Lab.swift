@@ -28,6 +28,7 @@ public final class Lab {
     private let keeper: LabMailbox<Message>
     private var processes: [LabProcess] = []
     private var traffic: [any LabTraffic] = []
+    private var held: [String: any AnyObject & Sendable] = [:]
     private var number = 0
 
     private enum Message: Sendable {
@@ -110,8 +111,11 @@ public final class Lab {
 
     /// Ends what still runs. The namespaces go with the thread, and with them the interfaces and what is attached there.
     private func close() {
-        for sender in traffic { sender.stop() }
+        // All are told before any is waited for: a receiver goes on while somebody still sends.
+        for sender in traffic { sender.tellToStop() }
+        for sender in traffic { sender.join() }
         for process in processes { process.kill() }
+        held = [:]
         _ = ck_lab_unmount(bpffs)
     }
 
@@ -134,12 +138,17 @@ public final class Lab {
         return number
     }
 
+    /// Keeps something alive until the lab ends.
+    func hold(_ object: any AnyObject & Sendable, as name: String) { held[name] = object }
+    func holds(_ name: String) -> Bool { held[name] != nil }
+
     func adopt(_ process: LabProcess) { processes.append(process) }
     func adopt(_ sender: any LabTraffic) { traffic.append(sender) }
 }
 
 /// Something with a thread of its own that must end before the lab does.
 protocol LabTraffic {
-    /// Ends the thread and waits for it; no more than a wait when it ended by itself.
-    func stop()
+    func tellToStop()
+    /// Waits for the thread's end; returns at once when it has been waited for.
+    func join()
 }

@@ -9,8 +9,8 @@ internal import BPF
 /// A flood: copies of one packet put on a veth by the kernel itself (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18), a million
 /// a second and more.
 ///
-/// The peer must run a native XDP program while it lasts: without one, veth takes no XDP frames, and they are lost. While
-/// it lives, it keeps a native XDP program of its own on the interface it sends by.
+/// The peer must run a native XDP program while it lasts: without one, veth takes no XDP frames, and they are lost. The
+/// interface it sends by needs one too, and gets it for as long as the lab lasts.
 public final class LiveFrames {
     /// How to send.
     public struct Options: Sendable {
@@ -37,12 +37,10 @@ public final class LiveFrames {
     public init(
         lab: Lab, interface: String, netns: String? = nil, packet: [UInt8], options: Options = Options()
     ) throws {
+        try lab.makeLive(interface, netns: netns)
         let counter = counter
-        thread = try TrafficThread(lab: lab, netns: netns) { control in
+        thread = try TrafficThread(lab: lab, netns: netns, sends: true) { control in
             guard let index = XDP.interfaceIndex(interface) else { throw LabError("find interface '\(interface)'") }
-            let receiver = try BPFObject(bytes: LiveFrames.object, name: "live_frames")
-            try receiver.loadXDP(program: "live_receive", frags: true)
-            let link = try XDP.attach(receiver.program("live_receive"), to: index, mode: .native)
             let sender = try BPFObject(bytes: LiveFrames.object, name: "live_frames")
             if let sources = options.sources {
                 try sender.setConstant("sources", to: sources)
@@ -62,7 +60,6 @@ public final class LiveFrames {
                 try program.sendLiveFrames(packet: packet, count: Int(now), interface: index)
                 offered += now
             }
-            _ = consume link
         }
     }
 
@@ -83,7 +80,7 @@ public final class LiveFrames {
         return sent
     }
 
-    private static let object = [UInt8](Data(base64Encoded: liveFramesObject)!)
+    fileprivate static let object = [UInt8](Data(base64Encoded: liveFramesObject)!)
 
     /// The IPv4 source address of a frame, in host byte order.
     private static func source(of packet: [UInt8]) -> UInt32 {
@@ -107,4 +104,25 @@ private final class SentCounter: Sendable {
             }
         }
     }
+}
+
+extension Lab {
+    /// Gives an interface the native program without which it does not send XDP frames, once.
+    fileprivate func makeLive(_ interface: String, netns: String?) throws {
+        let key = "\(interface)@\(netns ?? "")"
+        guard !holds(key) else { return }
+        hold(
+            try inNamespace(netns) {
+                guard let index = XDP.interfaceIndex(interface) else { throw LabError("find interface '\(interface)'") }
+                let object = try BPFObject(bytes: LiveFrames.object, name: "live_frames")
+                try object.loadXDP(program: "live_receive", frags: true)
+                return LinkHolder(try XDP.attach(object.program("live_receive"), to: index, mode: .native))
+            }, as: key)
+    }
+}
+
+/// Keeps a link in a place that takes only copyable values.
+private final class LinkHolder: Sendable {
+    private let link: BPFLink
+    init(_ link: consuming BPFLink) { self.link = link }
 }

@@ -20,7 +20,7 @@ public final class SequenceSender {
         count: UInt64? = nil, size: Int = 64
     ) throws {
         let counter = counter
-        thread = try TrafficThread(lab: lab, netns: netns) { control in
+        thread = try TrafficThread(lab: lab, netns: netns, sends: true) { control in
             let socket = try DatagramSocket(local: source, peer: address, peerPort: port)
             var payload = [UInt8](repeating: 0, count: max(size, 8))
             control.start()
@@ -61,6 +61,7 @@ public final class SequenceReceiver {
     private let thread: TrafficThread
     private let ledger = SharedLedger()
     private let counter = AtomicCounter()
+    private let arrivals = AtomicCounter()
 
     /// Starts to listen.
     ///
@@ -68,8 +69,8 @@ public final class SequenceReceiver {
     ///   - netns: the receiver's namespace; nil for the lab's own.
     ///   - address: to listen on; `0.0.0.0` or `::` for any.
     public init(lab: Lab, netns: String? = nil, on address: String = "0.0.0.0", port: UInt16) throws {
-        let (ledger, counter) = (ledger, counter)
-        thread = try TrafficThread(lab: lab, netns: netns) { control in
+        let (ledger, counter, arrivals) = (ledger, counter, arrivals)
+        thread = try TrafficThread(lab: lab, netns: netns, sends: false) { control in
             let socket = try DatagramSocket(local: address, localPort: port)
             var buffer = [UInt8](repeating: 0, count: 2048)
             control.start()
@@ -80,9 +81,13 @@ public final class SequenceReceiver {
                     continue
                 }
                 counter.value = ledger.note(buffer.prefix(count))
+                arrivals.value += 1
             }
         }
     }
+
+    /// How many datagrams have arrived so far, whatever was in them.
+    public var arrived: UInt64 { arrivals.value }
 
     /// How many different numbers have arrived so far.
     public var received: UInt64 { counter.value }

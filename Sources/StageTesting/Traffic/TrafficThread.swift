@@ -37,8 +37,10 @@ final class TrafficThread: LabTraffic {
 
     /// Starts the thread in a namespace of the lab and returns when `body` has called `start`.
     ///
+    /// - Parameter sends: all that send share one processor. It then empties the veth's queue of 256 packets as it fills
+    ///   it; of two, one can fill it while the other is busy, and packets are lost before any program sees them.
     /// - Throws: what `body` threw before that.
-    init(lab: Lab, netns: String?, _ body: @escaping @Sendable (Control) throws -> Void) throws {
+    init(lab: Lab, netns: String?, sends: Bool, _ body: @escaping @Sendable (Control) throws -> Void) throws {
         let control = control
         thread = LabThread {
             control.end(
@@ -46,6 +48,7 @@ final class TrafficThread: LabTraffic {
                     if let netns {
                         try LabError.check(ck_lab_enter("/run/netns/\(netns)"), "enter namespace '\(netns)'")
                     }
+                    if sends { try LabError.check(ck_lab_pin(), "pin a sender to a processor") }
                     try body(control)
                 })
         }
@@ -59,10 +62,9 @@ final class TrafficThread: LabTraffic {
         lab.adopt(self)
     }
 
-    func stop() {
-        control.stop()
-        try? wait()
-    }
+    func tellToStop() { control.stop() }
+
+    func join() { try? wait() }
 
     /// Tells it to stop, if `early`, and waits until it has ended.
     ///

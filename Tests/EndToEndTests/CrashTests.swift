@@ -76,6 +76,9 @@ extension EndToEnd {
             try site.start(keep: action.name == "gc" ? 5 : 3)
             try action.prepare(site)
             site.killDaemon()
+            // A stream that no generation drops goes through all of it; not one packet of it may be missing.
+            let receiver = try SequenceReceiver(lab: lab, on: Site.edge, port: 9)
+            let stream = try SequenceSender(lab: lab, netns: "client", to: Site.edge, port: 9, rate: 2000)
             try site.start(fault: point.rawValue, keep: action.name == "gc" ? 2 : 3)
             _ = try action.act(site)
             let status = try site.daemon!.wait(timeout: .seconds(10))
@@ -87,6 +90,9 @@ extension EndToEnd {
             let after = try dropped(site)
             #expect(after == action.old || after == action.new, "\(action.name), started again after \(point)")
             try settled(site, "\(action.name), started again after \(point)")
+
+            let report = try receiver.report(sent: stream.stop())
+            #expect(report.isPerfect && report.sent > 0, "\(action.name), killed after \(point): \(report)")
 
             // And the change still goes through.
             let again = try action.act(site)

@@ -29,7 +29,7 @@ extension Manager {
                         try commitIfNeeded(chain, change, replace: request.replace)
                     })
             }
-            await updateRuns()
+            updateRuns()
             return ChangeReport(chains: changes)
         }
     }
@@ -50,7 +50,7 @@ extension Manager {
                 let prepared = try await prepare(spec)
                 change.lap("plan")
                 let result = try commitIfNeeded(prepared, change, replace: false)
-                await updateRuns()
+                updateRuns()
                 return ChangeReport(chains: [result])
             }
         }
@@ -61,7 +61,7 @@ extension Manager {
             let id = try resolve(hook)
             return try await audited("rollback", id.description, by: caller) {
                 let report = try rollback(id, request, Change("rollback", by: caller.name, reason: request.reason))
-                await updateRuns()
+                updateRuns(after: "rollback")
                 return report
             }
         }
@@ -114,7 +114,7 @@ extension Manager {
                 let reason = request.reason.isEmpty ? "" : "; reason: \(request.reason)"
                 record("detach", id.description, outcome: "done", by: caller.name, "the chain is gone, its history is kept\(reason)")
                 change.lap("detach")
-                await updateRuns()
+                updateRuns()
                 return ChangeReport(chains: [
                     ChainChange(
                         hook: id.description, from: live, to: nil,

@@ -17,6 +17,8 @@ public actor Manager: ManagerService {
     let plugins: PluginCatalog
     /// Keeps a second manager off the same bpffs folder and the same database.
     private let locks: Locks
+    /// The `run` work of live stages.
+    var runs: [RunKey: LiveRun] = [:]
     private var changing = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
     private var watchers: [Int: AsyncStream<Event>.Continuation] = [:]
@@ -72,7 +74,7 @@ public actor Manager: ManagerService {
         return try await body()
     }
 
-    public func isBusy() -> Bool { changing }
+    public func isBusy() -> Bool { changing || !runs.isEmpty }
 }
 
 // MARK: - Events

@@ -14,7 +14,7 @@ extension Manager {
                 for hook in try knownHooks() { recover(hook) }
                 let removed = try artifacts.collect(inUse: store.artifactsInUse())
                 if !removed.isEmpty { recovered(nil, "removed what no generation needs: \(removed.joined(separator: ", "))") }
-                await updateRuns()
+                updateRuns()
             }
         } catch {
             logger.error("recovery failed", metadata: ["error": "\(error)"])

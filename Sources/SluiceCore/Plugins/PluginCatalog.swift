@@ -6,7 +6,7 @@ internal import StageKit
 /// The installed plugins as the manager sees them; every failure is an `APIErrorBody`.
 struct PluginCatalog: Sendable {
     private let directories: [PluginDirectory]
-    private let runner: PluginRunner
+    let runner: PluginRunner
 
     init(_ configuration: ManagerConfiguration) {
         directories = configuration.plugins.map { PluginDirectory(path: $0) }
@@ -94,4 +94,3 @@ extension PluginError {
 }
 
 let pluginProtocolVersion = StageProtocol.version
-extension Manager { func updateRuns() async {} }

@@ -17,6 +17,8 @@ struct Store {
             try db.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
         }
         queue = try DatabaseQueue(path: path, configuration: configuration)
+        // Configurations may hold what is nobody else's business.
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
         try Self.migrator.migrate(queue)
     }
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import Logging
+internal import SluiceAPI
+internal import StageKit
+
+/// The `run` work of one live stage.
+struct LiveRun {
+    var session: RunSession
+    var generation: Int
+    /// What the session was started for; another plugin or configuration needs another session.
+    var artifact: String
+    var config: JSON
+}
+
+extension Manager {
+    /// Makes the `run` work that goes on that of the live stages: starts, stops, and tells of flips.
+    ///
+    /// Sessions run the artifact, not the installed plugin: what is live keeps its own code. What they set belongs to the
+    /// generation they set it in, so each flip and rollback makes them set it again.
+    func updateRuns(after action: String = "start") {
+        var wanted: Set<RunKey> = []
+        for hook in (try? knownHooks()) ?? [] {
+            guard let live = (try? liveGeneration(of: hook)) ?? nil else { continue }
+            for (index, stage) in live.resolved.stages.enumerated() where stage.runs {
+                let key = RunKey(hook: hook, stage: stage.name)
+                let config = live.resolved.spec.stages[index].config
+                wanted.insert(key)
+                if let run = runs[key], run.artifact == stage.artifact, run.config == config {
+                    guard run.generation != live.number else { continue }
+                    run.session.notify(
+                        action == "rollback" ? .rolledBack(generation: live.number) : .flipped(generation: live.number))
+                    runs[key]!.generation = live.number
+                } else {
+                    runs.removeValue(forKey: key)?.session.stop()
+                    startRun(key, stage, config, generation: live.number)
+                }
+            }
+        }
+        for key in runs.keys where !wanted.contains(key) { runs.removeValue(forKey: key)?.session.stop() }
+    }
+
+    private func startRun(_ key: RunKey, _ stage: ResolvedStage, _ config: JSON, generation: Int) {
+        guard let version = PluginVersion(stage.version) else { return }
+        let logger = logger
+        let session = RunSession(
+            plugin: InstalledPlugin(name: stage.plugin, version: version, path: artifacts.path(stage.artifact)),
+            configuration: config, context: PlanContext(hook: key.hook.description, stage: key.stage),
+            generation: generation, runner: plugins.runner,
+            log: { logger.info("\($0)", metadata: ["hook": "\(key.hook)", "stage": "\(key.stage)"]) },
+            update: { [weak self] map, entries in try await self?.update(key, map: map, entries: entries) })
+        runs[key] = LiveRun(session: session, generation: generation, artifact: stage.artifact, config: config)
+        Task { await session.supervise() }
+    }
+
+    /// Sets entries of a live stage's map for its plugin: checked as any input, applied, recorded.
+    private func update(_ key: RunKey, map name: String, entries: [MapEntry]) throws {
+        let directory = directory(key.hook)
+        guard let live = try liveGeneration(of: key.hook),
+            let index = live.resolved.stages.firstIndex(where: { $0.name == key.stage })
+        else { throw StageError("the stage \"\(key.stage)\" is not live on \(key.hook) any more") }
+        let stage = live.resolved.stages[index]
+        let path = directory.generation(live.number).map(index + 1, name)
+        guard !name.hasPrefix("sluice_"), !name.hasPrefix("."), stage.state[name] == nil, Bpffs.exists(path) else {
+            throw StageError("the stage has no configuration map \"\(name)\"", at: "map")
+        }
+        let map = try BPFMap.pinned(at: path)
+        for (place, entry) in entries.enumerated()
+        where entry.key.raw.count != map.keySize || entry.value.raw.count != map.valueSize {
+            throw StageError(
+                "a key of \(map.keySize) and a value of \(map.valueSize) bytes are wanted, not \(entry.key.raw.count) and "
+                    + "\(entry.value.raw.count)", at: "entries[\(place)]")
+        }
+        do {
+            for entry in entries { try map.update(key: entry.key.raw, value: entry.value.raw) }
+        } catch {
+            throw StageError("\(error)", at: "entries")
+        }
+        record(
+            "map-update", key.hook.description, outcome: "done", by: "stage \(key.stage) (\(stage.plugin) \(stage.version))",
+            "\(entries.count) entries of the map \"\(name)\" in generation \(live.number)")
+    }
+
+    /// Ends all `run` work; the chains stay.
+    public func shutdown() {
+        for run in runs.values { run.session.stop() }
+        runs = [:]
+    }
+}
+
+/// Which stage a `run` is for.
+struct RunKey: Hashable, Sendable {
+    var hook: HookID
+    var stage: String
+}

@@ -26,6 +26,23 @@ import Testing
         #expect(APIErrorBody(error).code == "invalid-spec")
     }
 
+    /// A plugin made with StageKit, under the limits that production has.
+    @Test func runsSwiftPlugins() async throws {
+        let folder = PluginsFolder()
+        let plugin = try folder.install(built: "noop", "1.0")
+        let runner = PluginRunner(user: folder.user)
+        let clock = ContinuousClock()
+        var shortest = Duration.seconds(100)
+        for _ in 0..<5 {
+            let start = clock.now
+            #expect(try await runner.plan(plugin, ["verdict": "drop"]).verdicts == [.drop])
+            shortest = min(shortest, clock.now - start)
+        }
+        #expect(shortest < .milliseconds(200), "\(shortest)")
+        let error = try await #require(throws: PluginError.self) { try await runner.plan(plugin, ["verdic": "drop"]) }
+        #expect(error.description == #"plugin "noop" 1.0: config: verdic: unknown key; did you mean "verdict"?"#)
+    }
+
     @Test func takesConfigurationsLargerThanAPipe() async throws {
         let folder = PluginsFolder()
         let plugin = folder.install(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Glibc
 import StageKit
 import Synchronization
@@ -26,6 +27,20 @@ final class PluginsFolder: Sendable {
     deinit { Self.remove(path) }
 
     var directory: PluginDirectory { PluginDirectory(path: path) }
+
+    /// Copies a plugin that this package built, with its object.
+    func install(built name: String, _ version: String) throws -> InstalledPlugin {
+        let plugin = install(name, version, script: "")
+        let products = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        let executable = try Data(contentsOf: products.appending(path: name))
+        Self.write([UInt8](executable), to: plugin.executable, mode: 0o755)
+        let object = "\(name).bpf.o"
+        let resources = products.appending(path: "sluice_\(name).resources")
+        Self.write(
+            [UInt8](try Data(contentsOf: resources.appending(path: object))), to: "\(plugin.path)/\(object)",
+            mode: 0o644)
+        return plugin
+    }
 
     /// Asks plugins as ``user``, with limits that let a bad one fail fast.
     func runner(_ change: (inout PluginLimits) -> Void = { _ in }) -> PluginRunner {
@@ -75,9 +90,12 @@ final class PluginsFolder: Sendable {
         """
 
     static func write(_ text: String, to path: String, mode: mode_t) {
+        write(Array(text.utf8), to: path, mode: mode)
+    }
+
+    static func write(_ bytes: [UInt8], to path: String, mode: mode_t) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         precondition(descriptor >= 0)
-        let bytes = Array(text.utf8)
         precondition(Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
         fchmod(descriptor, mode)
         close(descriptor)

@@ -28,8 +28,10 @@ struct IdleExit: Service {
 
     private func waitForQuiet() async throws {
         while true {
+            // The connections last: somebody may come while the manager thinks.
+            let isBusy = await manager.isBusy()
             let quiet = connections.quiet() ?? .zero
-            if quiet >= after, await !manager.isBusy() { return }
+            if !isBusy, quiet >= after { return }
             // Half a second at least: a busy manager is asked again, not without end.
             try await Task.sleep(for: max(after - quiet, .milliseconds(500)))
         }

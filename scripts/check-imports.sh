@@ -17,7 +17,7 @@ Sources/SluiceAPI            | | NIOCore NIOHTTP1 NIOPosix NIOConcurrencyHelpers
 Sources/SluiceCore           | BPF CDigest CKernel SluiceAPI SluiceObjects StageKit | GRDB Logging Subprocess SystemPackage Yams
 Sources/sluiced              | CKernel CSystemd SluiceAPI SluiceCore | ArgumentParser HTTPTypes Hummingbird HummingbirdCore Logging NIOCore NIOHTTP1 NIOPosix ServiceLifecycle UnixSignals
 Sources/sluicectl            | SluiceAPI | ArgumentParser Yams
-Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore StageKit StageTesting
+Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore SluiceObjects StageKit StageTesting
 Sources/sluice-demo          | SluiceAPI StageKit StageTesting
 Plugins/BPFCompile           | | PackagePlugin
 Plugins/Noop                 | StageKit

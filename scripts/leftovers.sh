@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lists what tests and the demo could leave behind on this machine, a line each: namespaces, mounts, BPF objects, folders
 # and processes of Sluice's names. Run it before and after, and compare. Usage: scripts/leftovers.sh
-set -uo pipefail
+set -u
 
 {
     find /run/netns /sys/fs/bpf -mindepth 1 -maxdepth 3 2> /dev/null | sed 's/^/path: /'
@@ -13,5 +13,5 @@ set -uo pipefail
         bpftool --json "$kind" show 2> /dev/null \
             | jq -r --arg kind "$kind" '.[]? | select((.name // .type // "") | test("^sluice|xdp")) | "bpf \($kind): \(.name // .type)"'
     done
-    pgrep -l '^(sluice|noop|volumetric-dos|fixture-stage)' | sed -E 's/^[0-9]+/process:/'
+    pgrep -l '^(sluice|noop|volumetric|fixture)' | sed -E 's/^[0-9]+/process:/'
 } | sort

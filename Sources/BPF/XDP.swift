@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CKernel
 internal import CLibBPF
 internal import Glibc
 
@@ -17,6 +18,12 @@ public enum XDP {
     public static func interfaceIndex(_ name: String) -> Int? {
         let index = if_nametoindex(name)
         return index == 0 ? nil : Int(index)
+    }
+
+    /// An interface's MTU in bytes; nil when there is none of that name.
+    public static func mtu(_ name: String) -> Int? {
+        let mtu = ck_interface_mtu(name)
+        return mtu < 0 ? nil : Int(mtu)
     }
 
     /// The program on an interface, whoever attached it.

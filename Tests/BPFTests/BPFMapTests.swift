@@ -53,7 +53,7 @@ extension BPFTests {
                 #expect(twice?.errno == .exists)
                 #expect(throws: BPFError.self) { try map.pin(at: "\(lab.bpffs)/a/with.dot") }
                 #expect(try BPFMap.pinned(at: "\(lab.bpffs)/a/one").id == map.id)
-                #expect(throws: BPFError.self) { try BPFMap.pinned(at: "\(lab.bpffs)/a/none") }
+                #expect(throws: BPFError.self) { _ = try BPFMap.pinned(at: "\(lab.bpffs)/a/none") }
                 try Bpffs.rename("\(lab.bpffs)/a", to: "\(lab.bpffs)/b")
                 #expect(try Bpffs.list("\(lab.bpffs)/b") == ["one"])
                 try Bpffs.removeTree("\(lab.bpffs)/b")

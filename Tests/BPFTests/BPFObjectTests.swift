@@ -63,7 +63,7 @@ extension BPFTests {
         @Test func onlyTheProgramAskedForIsLoaded() throws {
             let object = try Self.fixture()
             try object.loadXDP(program: "stamp", frags: true)
-            #expect(throws: BPFError.self) { try object.program("check") }
+            #expect(throws: BPFError.self) { _ = try object.program("check") }
             let other = try Self.fixture()
             let error = #expect(throws: BPFError.self) { try other.loadXDP(program: "none", frags: true) }
             #expect(error?.description.contains("it has: ") == true)

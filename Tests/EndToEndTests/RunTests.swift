@@ -24,7 +24,7 @@ extension EndToEnd {
                 }
                 #expect(try site.verdict(port: 7) == .drop)
                 // What it may not do is refused, told to it, and changes nothing.
-                #expect(try site.daemon!.errors.contains("no configuration map"))
+                #expect(site.daemon!.errors.contains("no configuration map"))
                 // A daemon that comes back starts it again, from the artifact.
                 site.killDaemon()
                 try FileManager.default.removeItem(atPath: site.plugins)

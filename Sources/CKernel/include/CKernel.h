@@ -3,6 +3,7 @@
 
 // The kernel interfaces that Swift's Glibc module or Debian 12's headers lack, a topic a header.
 #include "filesystems.h"
+#include "interfaces.h"
 #include "lab.h"
 #include "membarrier.h"
 #include "namespaces.h"

@@ -10,12 +10,12 @@ struct XDPHook {
     private var hook: HookID { directory.hook }
 
     /// Loads the root and pins it, not yet attached.
-    func makeRoot(for spec: ChainSpec) throws {
+    func makeRoot(for chain: ResolvedChain) throws {
         try Bpffs.makeFolder(directory.path)
         FaultPoint.rootFolderMade.hit()
         let object = try BPFObject(bytes: SluiceObjects.xdpRoot, name: "xdp_root.bpf.o")
-        try object.setConstant("sluice_on_fault", to: spec.onFault.xdp)
-        try object.loadXDP(program: "sluice_xdp_root", frags: spec.frags)
+        try object.setConstant("sluice_on_fault", to: chain.spec.onFault.xdp)
+        try object.loadXDP(program: "sluice_xdp_root", frags: chain.frags)
         try object.loadedMap("sluice_entry").pin(at: directory.entry)
         FaultPoint.entryPinned.hit()
         try object.loadedMap("sluice_root_counters").pin(at: directory.fallback)
@@ -30,6 +30,14 @@ struct XDPHook {
                 throw refusal(foreign)
             }
         }
+    }
+
+    /// Whether the interface's frames may be too big for one page, which is all that native XDP without frags takes. Drivers differ by
+    /// some hundred bytes (3,498 at best, 3,050 at worst), and the length of a packet in fragments costs a stage about 9 ns.
+    func needsFrags() throws(APIErrorBody) -> Bool {
+        var mtu = 0
+        try inNamespace { _ throws(BPFError) in mtu = XDP.mtu(hook.interface) ?? 0 }
+        return mtu > 3000
     }
 
     /// Says whether the interface is there.

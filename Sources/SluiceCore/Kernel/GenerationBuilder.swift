@@ -56,7 +56,7 @@ struct GenerationBuilder {
                 if Bpffs.exists(path) { try map.reuse(BPFMap.pinned(at: path)) } else { newState.append((map.name, path)) }
             }
         }
-        try object.loadXDP(program: plan.program, frags: chain.spec.frags)
+        try object.loadXDP(program: plan.program, frags: chain.frags)
         FaultPoint.stageLoaded.hit()
         for (map, path) in newState {
             try Bpffs.makeFolder("\(directory.path)/state")
@@ -84,7 +84,7 @@ struct GenerationBuilder {
         let isLast = slot == chain.stages.count
         try object.setConstant("sluice_next", to: isLast ? 0 : slot + 1)
         try object.setConstant("sluice_counting", to: chain.spec.counters ? 1 : 0)
-        try object.setConstant("sluice_frags", to: chain.spec.frags ? 1 : 0)
+        try object.setConstant("sluice_frags", to: chain.frags ? 1 : 0)
         try object.setConstant("sluice_on_fault", to: chain.spec.onFault.xdp)
         for (name, value) in plan.constants {
             switch value {

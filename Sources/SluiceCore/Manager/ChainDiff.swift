@@ -17,7 +17,7 @@ struct ChainDiff {
     func lines() -> [String] {
         var lines: [String] = []
         let before = old?.resolved
-        for (key, was, now) in settings(before?.spec) where was != now {
+        for (key, was, now) in settings(before) where was != now {
             lines.append(was.map { "~ \(key): \($0) -> \(now)" } ?? "+ \(key): \(now)")
         }
         for stage in before?.stages ?? [] where !new.stages.contains(where: { $0.name == stage.name }) {
@@ -60,13 +60,12 @@ struct ChainDiff {
         return inner.isEmpty ? [] : ["~ stage \(stage.name):"] + inner.map { "    \($0)" }
     }
 
-    private func settings(_ old: ChainSpec?) -> [(String, String?, String)] {
-        let now = new.spec
+    private func settings(_ old: ResolvedChain?) -> [(String, String?, String)] {
         return [
-            ("mode", old?.mode.rawValue, now.mode.rawValue),
-            ("frags", old.map { "\($0.frags)" }, "\(now.frags)"),
-            ("counters", old.map { "\($0.counters)" }, "\(now.counters)"),
-            ("on-fault", old?.onFault.rawValue, now.onFault.rawValue),
+            ("mode", old?.spec.mode.rawValue, new.spec.mode.rawValue),
+            ("frags", old.map { "\($0.frags)" }, "\(new.frags)"),
+            ("counters", old.map { "\($0.spec.counters)" }, "\(new.spec.counters)"),
+            ("on-fault", old?.spec.onFault.rawValue, new.spec.onFault.rawValue),
         ]
     }
 

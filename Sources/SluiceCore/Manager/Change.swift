@@ -51,7 +51,7 @@ extension Manager {
             progress(change.action, hook.description, by: change.author, "building generation \(number)")
             if !Bpffs.exists(directory.root) {
                 try Bpffs.removeTree(directory.path)
-                try xdp.makeRoot(for: chain.spec)
+                try xdp.makeRoot(for: chain)
             }
             let artifacts = artifacts
             let builder = GenerationBuilder(directory: directory, chain: chain, number: number) { artifacts.path($0) }

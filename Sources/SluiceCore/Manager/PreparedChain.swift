@@ -20,7 +20,8 @@ extension Manager {
     func prepare(_ spec: ChainSpec) async throws -> PreparedChain {
         let hook = try HookID(parsing: spec.hook)
         let live = try liveGeneration(of: hook)
-        var resolved = ResolvedChain(spec: spec, stages: [])
+        let frags = try spec.frags ?? live?.resolved.frags ?? XDPHook(directory: directory(hook)).needsFrags()
+        var resolved = ResolvedChain(spec: spec, frags: frags, stages: [])
         var sources: [String: String] = [:]
         // Plugins are processes: the stages' are asked at the same time.
         let answers = try await withThrowingTaskGroup(of: (Int, PlannedStage).self) { group in
@@ -48,7 +49,7 @@ extension Manager {
         }
         for (index, answer) in answers.enumerated() {
             let stage = spec.stages[index]
-            guard !spec.frags || answer.plan.frags else {
+            guard !frags || answer.plan.frags else {
                 throw APIErrorBody.refused(
                     "\(hook): stage \"\(stage.name)\" does not cope with packets in fragments, but the chain takes them; "
                         + "set `frags: false` for the chain, which limits the interface's MTU to about 3,500 bytes")
@@ -66,7 +67,7 @@ extension Manager {
         }
         var notes = try await migrations(of: resolved, from: live)
         if let live {
-            try checkRoot(resolved.spec, against: live.resolved.spec)
+            try checkRoot(resolved, against: live.resolved)
             if !directory(hook).isAttached() { notes.append("the root is not attached any more; apply attaches it again") }
         }
         return PreparedChain(
@@ -86,13 +87,14 @@ extension Manager {
     }
 
     /// What is fixed when the root is attached cannot be changed by a flip.
-    private func checkRoot(_ new: ChainSpec, against old: ChainSpec) throws {
+    private func checkRoot(_ new: ResolvedChain, against old: ResolvedChain) throws {
         let fixed: [(String, Bool)] = [
-            ("mode", new.mode == old.mode), ("frags", new.frags == old.frags), ("on-fault", new.onFault == old.onFault),
+            ("mode", new.spec.mode == old.spec.mode), ("frags", new.frags == old.frags),
+            ("on-fault", new.spec.onFault == old.spec.onFault),
         ]
         for (key, same) in fixed where !same {
             throw APIErrorBody.refused(
-                "\(new.hook): `\(key)` is fixed when the root is attached; detach the hook and apply again to change it")
+                "\(new.spec.hook): `\(key)` is fixed when the root is attached; detach the hook and apply again to change it")
         }
     }
 

@@ -126,7 +126,7 @@ extension Manager {
         if try directory.live() == nil {
             try Bpffs.removeTree(directory.path)
             do {
-                try xdp.makeRoot(for: stored.resolved.spec)
+                try xdp.makeRoot(for: stored.resolved)
                 let artifacts = artifacts
                 let builder = GenerationBuilder(directory: directory, chain: stored.resolved, number: stored.number) {
                     artifacts.path($0)

@@ -7,8 +7,9 @@ struct ChainSpec: Codable, Sendable, Equatable {
     /// The hook, as ``HookID`` writes it.
     var hook: String
     var mode: AttachMode = .native
-    /// Whether packets in fragments (frames above a page) are taken; every stage must cope with them.
-    var frags = true
+    /// Whether packets in fragments (frames above a page) are taken; every stage must cope with them. Nil for what the
+    /// interface's MTU asks for when the root is attached.
+    var frags: Bool?
     /// Whether stages count what they see.
     var counters = true
     var onFault: FaultVerdict = .pass

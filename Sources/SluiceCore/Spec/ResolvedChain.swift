@@ -8,6 +8,8 @@ internal import StageKit
 struct ResolvedChain: Codable, Sendable, Equatable {
     /// As asked for, but with every stage's version filled in.
     var spec: ChainSpec
+    /// Whether the root and the stages take packets in fragments.
+    var frags: Bool
     var stages: [ResolvedStage]
 }
 

@@ -49,7 +49,9 @@ struct SpecParser {
         }
         var chain = ChainSpec(hook: hook.description, stages: [])
         if let node = fields["mode"] { chain.mode = try choice(node, at: "\(path).mode") }
-        if let node = fields["frags"] { chain.frags = try boolean(node, at: "\(path).frags") }
+        if let node = fields["frags"], node.scalar?.string != "auto" {
+            chain.frags = try boolean(node, at: "\(path).frags", or: "auto")
+        }
         if let node = fields["counters"] { chain.counters = try boolean(node, at: "\(path).counters") }
         if let node = fields["on-fault"] { chain.onFault = try choice(node, at: "\(path).on-fault") }
         let list = try sequence(fields["stages"]!, at: "\(path).stages")
@@ -136,8 +138,10 @@ extension SpecParser {
         return scalar.string
     }
 
-    private func boolean(_ node: Node, at path: String) throws(APIErrorBody) -> Bool {
-        guard let value = node.bool else { throw error(node, path, "expected true or false") }
+    private func boolean(_ node: Node, at path: String, or other: String? = nil) throws(APIErrorBody) -> Bool {
+        guard let value = node.bool else {
+            throw error(node, path, "expected true\(other.map { ", \($0)" } ?? "") or false")
+        }
         return value
     }
 

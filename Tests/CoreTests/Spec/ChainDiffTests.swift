@@ -12,7 +12,7 @@ import Testing
         spec.counters = counters
         spec.stages = stages.map { StageSpec(name: $0.name, plugin: "dos", version: $0.version, config: $0.config) }
         return ResolvedChain(
-            spec: spec,
+            spec: spec, frags: false,
             stages: stages.map {
                 ResolvedStage(
                     name: $0.name, plugin: "dos", version: $0.version, artifact: "digest of \($0.version)",

@@ -61,7 +61,7 @@ public final class BPFObject {
         while let current = map {
             let mapName = String(cString: bpf_map__name(current))
             if !bpf_map__is_internal(current) {
-                maps.append(ObjectMap(raw: current, name: mapName, tags: tags[mapName] ?? [], btf: btf))
+                maps.append(ObjectMap(raw: current, name: mapName, tags: tags[mapName] ?? [], btf: btf, object: self))
             }
             map = bpf_object__next_map(raw, current)
         }

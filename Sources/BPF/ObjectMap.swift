@@ -2,13 +2,15 @@
 
 internal import CLibBPF
 
-/// A map as an object declares it, before load. Valid while its ``BPFObject`` lives.
+/// A map as an object declares it, before load.
 public struct ObjectMap {
     let raw: OpaquePointer
     public let name: String
     /// Its declaration tags: `sluice:state` for state that outlives generations.
     public let tags: [String]
     let btf: BTF?
+    /// `raw` and `btf` are the object's: it lives as long as this value.
+    let object: BPFObject
 
     public var type: MapType { MapType(rawValue: bpf_map__type(raw).rawValue) }
     public var keySize: Int { Int(bpf_map__key_size(raw)) }

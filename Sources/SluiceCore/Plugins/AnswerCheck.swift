@@ -4,8 +4,9 @@ internal import StageKit
 
 /// The bounds of a plugin's answers, as `docs/plugin-protocol.md` states them. An answer is untrusted input.
 enum AnswerLimits {
-    static let line = 200
-    static let summaryLines = 1000
+    static let label = 200
+    static let summaryLine = 1000
+    static let summaryLines = 4096
     static let constants = 256
     static let constantBytes = 64 << 10
     static let maps = 64
@@ -48,7 +49,9 @@ struct AnswerCheck {
         try samples(plan.samples)
         try counters(plan.counters)
         try atMost(AnswerLimits.summaryLines, plan.summary.count, "summary")
-        for (index, line) in plan.summary.enumerated() { try text(line, "summary[\(index)]") }
+        for (index, line) in plan.summary.enumerated() {
+            try text(line, "summary[\(index)]", limit: AnswerLimits.summaryLine)
+        }
     }
 
     private func constants(_ constants: [String: Constant]) throws(StageError) {
@@ -135,10 +138,9 @@ struct AnswerCheck {
         try require(PluginName.isIdentifier(name), path, "\"\(name)\" is not a C name of at most 63 characters")
     }
 
-    private func text(_ text: String, _ path: String) throws(StageError) {
+    private func text(_ text: String, _ path: String, limit: Int = AnswerLimits.label) throws(StageError) {
         try require(
-            !text.isEmpty && text.utf8.count <= AnswerLimits.line, path,
-            "a text of 1 to \(AnswerLimits.line) bytes is needed")
+            !text.isEmpty && text.utf8.count <= limit, path, "a text of 1 to \(limit) bytes is needed")
         try require(PluginText.isPlain(text), path, "the text has control or formatting characters")
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
+internal import Synchronization
 
 /// What the manager tells a live stage. A plugin that gets one of the first three sends its map updates again: they
 /// belong to the generation that takes the traffic from now on.

@@ -30,6 +30,11 @@ public enum JSON: Sendable, Hashable {
             members.sort { $0.key < $1.key }
         }
 
+        /// - Precondition: `members` is sorted by key, and no key is there twice.
+        init(sorted members: [Member]) {
+            self.members = members
+        }
+
         /// Nil when a key is there twice; `duplicate` then names it.
         init?(members: [Member], duplicate: inout String) {
             self.members = members

@@ -60,6 +60,10 @@ private final class Slot {
     }
 
     func encode<Value: Encodable>(_ value: Value) throws {
+        if Value.self == [MapEntry].self, let entries = value as? [MapEntry] {
+            content = .value(MapEntry.json(entries))
+            return
+        }
         switch value {
         case let value as JSON: content = .value(value)
         case let value as String: content = .value(.string(value))

@@ -73,6 +73,7 @@ final class Node {
             }
             return value
         }
+        if type == [MapEntry].self, let entries = MapEntry.entries(value) as? Value { return entries }
         do {
             let value: Value
             do {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if canImport(Glibc)
-    import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-    import Musl
+    internal import Musl
 #endif
-import Synchronization
+internal import Synchronization
 
 /// The three streams of a plugin, as descriptors that stay the caller's.
 struct Streams: Sendable {

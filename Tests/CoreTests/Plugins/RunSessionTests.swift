@@ -134,31 +134,4 @@ import Testing
         await task.value
         #expect(await folder.nothingRemains())
     }
-
-    @Test func keepsProcessesThatStayTheSame() async throws {
-        let record = Record()
-        let sessions = RunSessions(
-            runner: folder.runner(), log: { record.add("\($0.stage) \($1)") },
-            update: { key, _, entries in record.add("\(key.stage) update \(entries[0].key.hex)") })
-        let plugin = folder.install(script: "#!/bin/sh\n\(echo)\n")
-        let (a, b) = (RunSessions.Key(hook: "xdp:eth0", stage: "a"), RunSessions.Key(hook: "xdp:eth0", stage: "b"))
-        func wanted(_ generation: Int, _ configuration: JSON = ["limit": 1]) -> RunSessions.Wanted {
-            RunSessions.Wanted(plugin: plugin, configuration: configuration, generation: generation)
-        }
-        await sessions.follow([a: wanted(3), b: wanted(3)])
-        #expect(await record.wait(for: "a applied"))
-        #expect(await record.wait(for: "b applied"))
-        await sessions.follow([a: wanted(2), b: wanted(2, ["limit": 1, "other": 2])])
-        #expect(await record.wait(for: "a update 02"))
-        #expect(await record.wait(for: "b stopping"))
-        #expect(await record.wait(for: "b started", times: 2))
-        #expect(record.all.count { $0 == "a started" } == 1)
-        await sessions.follow([a: wanted(2)])
-        #expect(await record.wait(for: "b stopping", times: 2))
-        #expect(await !sessions.isEmpty)
-        await sessions.stop()
-        #expect(await sessions.isEmpty)
-        #expect(record.all.contains("a stopping"))
-        #expect(await folder.nothingRemains())
-    }
 }

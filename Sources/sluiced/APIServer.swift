@@ -40,6 +40,7 @@ struct APIServer: Service {
                 }
             }
         } onGracefulShutdown: {
+            Notifier.stopping("Leaving; the chains stay")
             connections.stop()
         }
         try await group.shutdownGracefully()

@@ -61,8 +61,9 @@ struct Sluiced: AsyncParsableCommand {
         do {
             try await serve(logger)
         } catch {
-            logger.critical("\(error)")
-            Notifier.status("\(error)")
+            let message = (error as? APIErrorBody)?.message ?? "\(error)"
+            logger.critical("\(message)")
+            Notifier.status(message)
             throw ExitCode.failure
         }
     }
@@ -75,6 +76,6 @@ struct Sluiced: AsyncParsableCommand {
         let daemon = Daemon(
             socket: listening, manager: manager, idleExit: seconds > 0 ? .seconds(seconds) : nil, logger: logger)
         try await daemon.run()
-        Notifier.stopping("Leaving; the chains stay")
+        await manager.shutdown()
     }
 }

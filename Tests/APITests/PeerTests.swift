@@ -12,10 +12,12 @@ struct PeerTests {
     private func sluicectl(
         _ server: ServerFixture, groups: [gid_t], _ arguments: [String], input: String = ""
     ) async throws -> CommandRunner.Outcome {
-        // The build directory may be closed to others.
+        // The build directory may be closed to others. A copy by another process: written in this one, the file could be
+        // open still in a child that another test starts at that moment, and then it cannot be run.
         let copy = server.directory.appending(path: "sluicectl")
         if !FileManager.default.fileExists(atPath: copy.path) {
-            try FileManager.default.copyItem(at: CommandRunner.sluicectl, to: copy)
+            _ = try await CommandRunner.run(
+                [CommandRunner.sluicectl.path, copy.path], executable: URL(filePath: "/bin/cp"), in: server.directory)
         }
         let groupOption =
             groups.isEmpty ? "--clear-groups" : "--groups=\(groups.map(String.init).joined(separator: ","))"

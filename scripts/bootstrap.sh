@@ -4,7 +4,7 @@
 # as another user than root it says what that is. Usage: scripts/bootstrap.sh
 set -euo pipefail
 
-build=(make git ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
+build=(make git binutils ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
 # systemd: systemd-socket-activate and systemd-analyze. util-linux: setpriv, unshare. libcap2-bin: capsh.
 run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3)
 lint=(clang-format shellcheck)

@@ -34,7 +34,9 @@ public enum Bpffs {
 
     /// Makes a folder that only its owner may enter: who can open a pin can change what it holds. Quietly when it is there.
     public static func makeFolder(_ path: String) throws(BPFError) {
-        guard mkdir(path, 0o700) == 0 || Glibc.errno == EEXIST else { throw BPFError("make folder", path, errno: .current) }
+        guard mkdir(path, 0o700) == 0 || Glibc.errno == EEXIST else {
+            throw BPFError("make folder", path, errno: .current)
+        }
     }
 
     /// Moves a pin or a folder, atomically; over an existing pin too.

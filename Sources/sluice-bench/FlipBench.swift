@@ -45,14 +45,17 @@ enum FlipBench {
         let fallen = try BPFMap.pinned(at: "\(folder)/fallback").counters(at: 0)![0]
         let (consistent, mixed) = (after[0] - before[0], after[1] - before[1])
         guard consistent == sent, mixed == 0, fallen == 0 else {
-            throw LabError("of \(sent) packets \(consistent) came through whole, \(mixed) were mixed, \(fallen) fell through the root")
+            throw LabError(
+                "of \(sent) packets \(consistent) came through whole, \(mixed) were mixed, \(fallen) fell through the root"
+            )
         }
         var undisturbed = Series()
         undisturbed.add(still)
         var flooded = Series()
         flooded.add(during)
         return [
-            Figure("flip", "µs", flip, note: "\(flips) flips; \(sent) packets: 0 lost, 0 mixed, 0 through the fall-back"),
+            Figure(
+                "flip", "µs", flip, note: "\(flips) flips; \(sent) packets: 0 lost, 0 mixed, 0 through the fall-back"),
             Figure("flood before the flips", "Mpps", undisturbed),
             Figure("flood during the flips, at full rate", "Mpps", flooded),
         ]

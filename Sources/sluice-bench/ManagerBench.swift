@@ -59,7 +59,8 @@ enum ManagerBench {
     /// A socket that starts the daemon when somebody connects, as systemd does.
     private static func activate(_ site: LabSite) throws -> LabProcess {
         let process = try site.lab.spawn([
-            "systemd-socket-activate", "-l", site.socket, BuildProducts.path("sluiced"), "--socket", site.socket, "--bpffs",
+            "systemd-socket-activate", "-l", site.socket, BuildProducts.path("sluiced"), "--socket", site.socket,
+            "--bpffs",
             site.bpffs, "--state", site.state, "--plugins", site.plugins,
         ])
         try site.lab.until("the socket is there") { FileManager.default.fileExists(atPath: site.socket) }
@@ -69,7 +70,9 @@ enum ManagerBench {
     /// Memory that is the process's alone, in MiB (`Private_Clean` and `Private_Dirty`).
     private static func privateMemory(_ pid: Int32) throws -> Double {
         let text = try String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)
-        let lines = text.split(separator: "\n").filter { $0.hasPrefix("Private_Clean") || $0.hasPrefix("Private_Dirty") }
+        let lines = text.split(separator: "\n").filter {
+            $0.hasPrefix("Private_Clean") || $0.hasPrefix("Private_Dirty")
+        }
         let kilobytes = lines.compactMap { $0.split(separator: " ").dropFirst().first.flatMap { Double($0) } }
         return kilobytes.reduce(0, +) / 1024
     }

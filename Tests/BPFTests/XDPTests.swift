@@ -21,7 +21,7 @@ extension BPFTests {
                 let program = try Self.noop()
                 for mode in XDPMode.allCases {
                     let link = try XDP.attach(program, to: interface, mode: mode)
-                    #expect(try XDP.attached(to: interface) .map(\.programID) == [program.id])
+                    #expect(try XDP.attached(to: interface).map(\.programID) == [program.id])
                     #expect(try XDP.attached(to: interface).map(\.mode) == [mode])
                     #expect(try link.info().programID == program.id)
                     #expect(try link.info().interface == interface)
@@ -67,7 +67,9 @@ extension BPFTests {
                 try lab.addNamespace("other")
                 try lab.addVeth("x0", VethEnd("x1", netns: "other"))
                 #expect(XDP.interfaceIndex("x1") == nil)
-                let inside = try inNetworkNamespace("/run/netns/other") { () throws(BPFError) in XDP.interfaceIndex("x1") }
+                let inside = try inNetworkNamespace("/run/netns/other") { () throws(BPFError) in
+                    XDP.interfaceIndex("x1")
+                }
                 #expect(inside != nil)
                 #expect(XDP.interfaceIndex("x0") != nil)
                 #expect(throws: BPFError.self) { try inNetworkNamespace("/run/netns/none") { () throws(BPFError) in } }

@@ -35,7 +35,8 @@ extension EndToEnd {
                 name: "first apply", prepare: { _ in },
                 act: { try $0.ctl("apply", "-f", "-", input: Site.dropping(port: 8)) }, old: nil, new: 8,
                 points: building + [
-                    .artifactsKept, .rootFolderMade, .entryPinned, .rootPinned, .stateMapPinned, .linkAttached, .linkPinned,
+                    .artifactsKept, .rootFolderMade, .entryPinned, .rootPinned, .stateMapPinned, .linkAttached,
+                    .linkPinned,
                 ]),
             Action(
                 name: "second apply",
@@ -48,7 +49,8 @@ extension EndToEnd {
                 act: { try $0.ctl("upgrade", "xdp:edge0", "dos", "--to", "1.1") }, old: 7, new: 7,
                 points: building + [.artifactsKept, .stateMapPinned]),
             Action(
-                name: "rollback", prepare: { site in for port in [8, 7] { try site.apply(Site.dropping(port: port)) } },
+                name: "rollback",
+                prepare: { site in for port in [8, 7] { try site.apply(Site.dropping(port: port)) } },
                 act: { try $0.ctl("rollback", "xdp:edge0") }, old: 7, new: 8,
                 points: [.rollbackFlipped, .rollbackRecorded]),
             Action(
@@ -85,7 +87,9 @@ extension EndToEnd {
             #expect(status == .signaled(9), "\(action.name): the step \(point) was not reached")
 
             let between = try dropped(site)
-            #expect(between == action.old || between == action.new, "\(action.name), killed after \(point): drops \(String(describing: between))")
+            #expect(
+                between == action.old || between == action.new,
+                "\(action.name), killed after \(point): drops \(String(describing: between))")
             try site.start(keep: action.name == "gc" ? 2 : 3)
             let after = try dropped(site)
             #expect(after == action.old || after == action.new, "\(action.name), started again after \(point)")
@@ -116,7 +120,9 @@ extension EndToEnd {
             let rows = try site.lab.check(["sqlite3", "\(site.state)/sluice.db", query]).split(separator: "\n")
             #expect(!rows.contains { $0.hasSuffix("building") }, "\(when): \(rows)")
             let numbers = names.filter { $0.hasPrefix("g") }.compactMap { Int($0.dropFirst()) }.sorted()
-            #expect(rows.compactMap { Int($0.prefix { $0 != ":" }) } == numbers, "\(when): \(rows) in the database, \(numbers) in the kernel")
+            #expect(
+                rows.compactMap { Int($0.prefix { $0 != ":" }) } == numbers,
+                "\(when): \(rows) in the database, \(numbers) in the kernel")
             let artifacts = try FileManager.default.contentsOfDirectory(atPath: "\(site.state)/artifacts")
             let used = Set(try history(site).filter { $0.state != .retired }.flatMap { $0.stages.map(\.artifact) })
             #expect(Set(artifacts) == used, "\(when): artifacts")

@@ -112,7 +112,10 @@ extension EndToEnd {
                 try lab.until("the link is gone") { try !lab.check(["ip", "link", "show", "edge0"]).contains("xdp") }
                 try site.start()
                 #expect(try site.verdict(port: 7) == .drop)
-                #expect(try site.events().contains { $0.action == "recover" && $0.message.contains("brought generation 1 back") })
+                #expect(
+                    try site.events().contains {
+                        $0.action == "recover" && $0.message.contains("brought generation 1 back")
+                    })
             }
         }
 

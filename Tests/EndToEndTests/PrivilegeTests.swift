@@ -17,9 +17,12 @@ extension EndToEnd {
                 site.killDaemon()
                 try FileManager.default.removeItem(atPath: site.plugins)
                 // CAP_SYS_ADMIN stands in for CAP_BPF in the kernel's eyes, so it goes too.
-                try site.start(prefix: ["setpriv", "--bounding-set", "-bpf,-sys_admin,-net_admin,-perfmon", "--inh-caps=-all"])
+                try site.start(prefix: [
+                    "setpriv", "--bounding-set", "-bpf,-sys_admin,-net_admin,-perfmon", "--inh-caps=-all",
+                ])
                 let status = try String(contentsOfFile: "/proc/\(site.daemon!.pid)/status", encoding: .utf8)
-                let effective = status.split(separator: "\n").first { $0.hasPrefix("CapEff") }!.split(separator: "\t")[1]
+                let effective = status.split(separator: "\n").first { $0.hasPrefix("CapEff") }!.split(separator: "\t")[
+                    1]
                 let capabilities = UInt64(effective, radix: 16)!
                 for bit in [12, 21, 38, 39] as [UInt64] { #expect(capabilities >> bit & 1 == 0) }
                 try site.must("rollback", "xdp:edge0")
@@ -34,7 +37,8 @@ extension EndToEnd {
                 let site = try Site(lab, plugins: ["noop"])
                 try site.start()
                 let second = try lab.spawn([
-                    BuildProducts.path("sluiced"), "--socket", "\(lab.directory)/other.sock", "--bpffs", site.bpffs, "--state",
+                    BuildProducts.path("sluiced"), "--socket", "\(lab.directory)/other.sock", "--bpffs", site.bpffs,
+                    "--state",
                     "\(lab.directory)/other", "--plugins", site.plugins,
                 ])
                 #expect(try second.wait() == .exited(1))

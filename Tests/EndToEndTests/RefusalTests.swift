@@ -16,7 +16,8 @@ extension EndToEnd {
         }
 
         private static func stages(_ lines: String, hook: String = "xdp:edge0") -> String {
-            "chains:\n  - hook: \(hook)\n    stages:\n" + lines.split(separator: "\n").map { "      - \($0)\n" }.joined()
+            "chains:\n  - hook: \(hook)\n    stages:\n"
+                + lines.split(separator: "\n").map { "      - \($0)\n" }.joined()
         }
 
         private static func misbehaving(_ how: String) -> String {
@@ -41,7 +42,8 @@ extension EndToEnd {
                 name: "two stages of one name", spec: stages("{name: a, plugin: noop}\n{name: a, plugin: noop}"),
                 says: ["chains[0].stages[1].name", "\"a\" is already the name of another stage"]),
             Case(
-                name: "two chains on one hook", spec: stages("{name: a, plugin: noop}") + "  - {hook: xdp:edge0, stages: [{name: a, plugin: noop}]}\n",
+                name: "two chains on one hook",
+                spec: stages("{name: a, plugin: noop}") + "  - {hook: xdp:edge0, stages: [{name: a, plugin: noop}]}\n",
                 says: ["chains[1].hook", "\"xdp:edge0\" is already the hook of another chain"]),
             Case(
                 name: "missing plugin", spec: stages("{name: a, plugin: no-such}"),
@@ -63,10 +65,12 @@ extension EndToEnd {
                 name: "no such namespace", spec: stages("{name: a, plugin: noop}", hook: "xdp:eth9@nowhere"),
                 says: ["/run/netns/nowhere", "ip netns add"]),
             Case(
-                name: "root settings of a live chain", spec: "chains:\n  - hook: xdp:edge0\n    on-fault: drop\n    stages: [{name: a, plugin: noop}]\n",
+                name: "root settings of a live chain",
+                spec: "chains:\n  - hook: xdp:edge0\n    on-fault: drop\n    stages: [{name: a, plugin: noop}]\n",
                 says: ["`on-fault` is fixed", "detach"]),
             Case(
-                name: "refused by the verifier", spec: stages("{name: bad, plugin: fixture-stage, config: {program: refused}}"),
+                name: "refused by the verifier",
+                spec: stages("{name: bad, plugin: fixture-stage, config: {program: refused}}"),
                 says: ["stage \"bad\"", "\"refused\"", "the verifier says"]),
             Case(
                 name: "a stage of another hook", spec: stages("{name: bad, plugin: egress-only}"),
@@ -80,16 +84,22 @@ extension EndToEnd {
             Case(name: "flood", spec: misbehaving("flood"), says: ["fixture-stage"]),
             Case(name: "garbage", spec: misbehaving("garbage"), says: ["fixture-stage", "JSON"]),
             Case(name: "wrong protocol", spec: misbehaving("wrong-protocol"), says: ["fixture-stage", "99", "1"]),
-            Case(name: "refused configuration", spec: misbehaving("refuse"), says: ["misbehave", "refused on request"]),
-            Case(name: "unknown map", spec: misbehaving("unknown-map"), says: ["asks for the map \"no_such_map\"", "marks"]),
+            Case(
+                name: "refused configuration", spec: misbehaving("refuse"), says: ["misbehave", "refused on request"]),
+            Case(
+                name: "unknown map", spec: misbehaving("unknown-map"),
+                says: ["asks for the map \"no_such_map\"", "marks"]),
             Case(name: "unknown constant", spec: misbehaving("unknown-constant"), says: ["no_such_constant"]),
             Case(name: "unknown program", spec: misbehaving("unknown-program"), says: ["no_such_program", "stamp"]),
-            Case(name: "reserved constant", spec: misbehaving("reserved-constant"), says: ["sluice_next", "the manager's"]),
+            Case(
+                name: "reserved constant", spec: misbehaving("reserved-constant"),
+                says: ["sluice_next", "the manager's"]),
             Case(name: "reserved map", spec: misbehaving("bad-entry"), says: ["sluice_counters"]),
             Case(name: "contents of a state map", spec: misbehaving("state-entry"), says: ["state map \"marks\""]),
             Case(name: "missing object", spec: misbehaving("bad-object"), says: ["no_such_object.bpf.o"]),
             Case(name: "object outside of its folder", spec: misbehaving("escape"), says: ["../"]),
-            Case(name: "sample that fails", spec: misbehaving("bad-sample"), says: ["preflight", "any packet", "drop"]),
+            Case(
+                name: "sample that fails", spec: misbehaving("bad-sample"), says: ["preflight", "any packet", "drop"]),
             Case(name: "short sample", spec: misbehaving("short-sample"), says: ["samples[0].packet", "14"]),
             Case(name: "counters nowhere", spec: misbehaving("bad-counters"), says: ["no_such_map"]),
         ]
@@ -105,17 +115,26 @@ extension EndToEnd {
                     for verb in ["plan", "apply"] {
                         let result = try site.ctl(verb, "-f", "-", input: refusal.spec)
                         // Only apply loads programs and runs samples.
-                        if verb == "plan", ["refused by the verifier", "sample that fails", "unknown constant"].contains(refusal.name) { continue }
+                        if verb == "plan",
+                            ["refused by the verifier", "sample that fails", "unknown constant"].contains(refusal.name)
+                        {
+                            continue
+                        }
                         #expect(result.status == .exited(1), "\(verb), \(refusal.name)")
                         for text in refusal.says {
-                            #expect(result.errors.contains(text), "\(verb), \(refusal.name): wants '\(text)' in: \(result.errors)")
+                            #expect(
+                                result.errors.contains(text),
+                                "\(verb), \(refusal.name): wants '\(text)' in: \(result.errors)")
                         }
-                        #expect(result.errors.split(separator: "\n").count <= 3, "\(refusal.name): one error, not a story: \(result.errors)")
+                        #expect(
+                            result.errors.split(separator: "\n").count <= 3,
+                            "\(refusal.name): one error, not a story: \(result.errors)")
                         #expect(try site.snapshot() == before, "\(verb), \(refusal.name) left something behind")
                     }
                 }
                 #expect(try site.verdict(port: 7) == .drop)
-                let log = try site.ctl("apply", "-v", "-f", "-", input: Self.specs.first { $0.name == "refused by the verifier" }!.spec)
+                let log = try site.ctl(
+                    "apply", "-v", "-f", "-", input: Self.specs.first { $0.name == "refused by the verifier" }!.spec)
                 #expect(log.errors.contains("processed "), "the whole verifier log is shown by -v: \(log.errors)")
             }
         }
@@ -147,7 +166,8 @@ extension EndToEnd {
                 #expect(native.status == .exited(1))
                 #expect(native.errors.contains("no native XDP") && native.errors.contains("mode: auto"))
                 #expect(try site.pins().isEmpty)
-                let auto = try site.must("apply", "-f", "-", input: Site.noops(1, hook: "xdp:lo", extra: "    mode: auto\n"))
+                let auto = try site.must(
+                    "apply", "-f", "-", input: Site.noops(1, hook: "xdp:lo", extra: "    mode: auto\n"))
                 #expect(auto.contains("generic mode"))
                 #expect(try site.status("xdp:lo").mode == "generic")
                 #expect(try site.status("xdp:lo").notes.contains { $0.contains("generic mode") })
@@ -159,7 +179,8 @@ extension EndToEnd {
                 let site = try Site(lab)
                 try site.start()
                 try lab.addVeth("jumbo0", VethEnd("jumbo1", netns: "client"), mtu: 9000)
-                let without = try site.ctl("apply", "-f", "-", input: Site.noops(1, hook: "xdp:jumbo0", extra: "    frags: false\n"))
+                let without = try site.ctl(
+                    "apply", "-f", "-", input: Site.noops(1, hook: "xdp:jumbo0", extra: "    frags: false\n"))
                 #expect(without.status == .exited(1))
                 #expect(without.errors.contains("frags: true"))
                 try site.apply(Site.noops(2, hook: "xdp:jumbo0"))
@@ -178,7 +199,8 @@ extension EndToEnd {
                 echo '{"sluice":1,"id":2,"result":{"object":"none.bpf.o","program":"none","verdicts":["next"]}}'
                 """
             try site.lab.check(["mkdir", "-p", folder])
-            try site.lab.check(["sh", "-c", "cat > \(folder)/egress-only && chmod 755 \(folder)/egress-only"], input: script + "\n")
+            try site.lab.check(
+                ["sh", "-c", "cat > \(folder)/egress-only && chmod 755 \(folder)/egress-only"], input: script + "\n")
         }
     }
 }

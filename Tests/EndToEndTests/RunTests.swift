@@ -54,7 +54,7 @@ extension EndToEnd {
                     case $line in
                     *'"describe"'*) echo '{"sluice":1,"id":1,"result":{"name":"knob","version":"1.0","summary":"Drops once told.","hooks":["xdp"],"runs":true}}' ;;
                     *'"plan"'*) echo '{"sluice":1,"id":2,"result":{"object":"knob.bpf.o","program":"knob","verdicts":["next","drop"]}}' ;;
-                    *'"map-updated"'*'"error"'*) echo "$line" >&2 ;;
+                    *'"error"'*) echo "$line" >&2 ;;
                     *'"live"'* | *'"flipped"'* | *'"rolled-back"'*) update sluice_counters; update knob_verdict ;;
                     *'"stop"'*) exit 0 ;;
                     esac

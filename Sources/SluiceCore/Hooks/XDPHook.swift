@@ -63,7 +63,9 @@ struct XDPHook {
                 guard mode == .auto, error.errno == .notSupported else { throw explain(error, mode: used) }
                 used = .generic
                 notes.append("generic mode: the driver of \(hook.interface) has no native XDP; every packet costs more")
-                do throws(BPFError) { link = try XDP.attach(root, to: interface, mode: .generic) } catch { throw explain(error, mode: used) }
+                do throws(BPFError) { link = try XDP.attach(root, to: interface, mode: .generic) } catch {
+                    throw explain(error, mode: used)
+                }
             }
             FaultPoint.linkAttached.hit()
             // A dead link's pin may still be there, from an interface that has gone.
@@ -77,7 +79,9 @@ struct XDPHook {
     /// How our root runs now; nil when that cannot be seen.
     func mode() -> XDPMode? {
         var mode: XDPMode?
-        try? inNamespace { interface throws(BPFError) in mode = try XDP.attached(to: interface).first { isOurs($0) }?.mode }
+        try? inNamespace { interface throws(BPFError) in
+            mode = try XDP.attached(to: interface).first { isOurs($0) }?.mode
+        }
         return mode
     }
 
@@ -85,7 +89,9 @@ struct XDPHook {
         do throws(BPFError) {
             try inNetworkNamespace(hook.netns) { () throws(BPFError) in
                 guard let interface = XDP.interfaceIndex(hook.interface) else {
-                    throw BPFError("attach", "\(hook)", cause: "there is no interface \"\(hook.interface)\"\(place); create it, or correct the name")
+                    throw BPFError(
+                        "attach", "\(hook)",
+                        cause: "there is no interface \"\(hook.interface)\"\(place); create it, or correct the name")
                 }
                 try body(interface)
             }
@@ -98,7 +104,9 @@ struct XDPHook {
                             ? "entering a network namespace needs CAP_SYS_ADMIN (units/sluiced.service.d/netns.conf.example)"
                             : "create the namespace (ip netns add NAME), or correct the path"))
             }
-            throw APIErrorBody(code: error.cause?.contains("there is no interface") == true ? "not-found" : "kernel", message: "\(error)")
+            throw APIErrorBody(
+                code: error.cause?.contains("there is no interface") == true ? "not-found" : "kernel",
+                message: "\(error)")
         }
     }
 
@@ -109,7 +117,9 @@ struct XDPHook {
     }
 
     private func refusal(_ foreign: XDP.Attached) -> BPFError {
-        BPFError("attach", "\(hook)", cause: "the interface already runs \(Self.describe(foreign)); remove it, or pass --replace")
+        BPFError(
+            "attach", "\(hook)",
+            cause: "the interface already runs \(Self.describe(foreign)); remove it, or pass --replace")
     }
 
     private func explain(_ error: BPFError, mode: XDPMode) -> BPFError {

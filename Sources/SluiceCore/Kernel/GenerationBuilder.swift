@@ -53,7 +53,11 @@ struct GenerationBuilder {
                 try map.reuse(array)
             } else if map.isState {
                 let path = directory.state(stage: stage.name, map: map.name, schema: map.schema(of: stage.plugin))
-                if Bpffs.exists(path) { try map.reuse(BPFMap.pinned(at: path)) } else { newState.append((map.name, path)) }
+                if Bpffs.exists(path) {
+                    try map.reuse(BPFMap.pinned(at: path))
+                } else {
+                    newState.append((map.name, path))
+                }
             }
         }
         try object.loadXDP(program: plan.program, frags: chain.frags)

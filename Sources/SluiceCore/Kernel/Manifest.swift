@@ -34,7 +34,8 @@ struct Manifest: Codable, Equatable {
     func store(at path: String) throws -> BPFMap {
         let json = [UInt8](try JSONEncoder().encode(self))
         let map = try BPFMap.create(
-            "sluice_meta", type: .array, keySize: 4, valueSize: (json.count + 7) & ~7, maxEntries: 1, programReadOnly: true)
+            "sluice_meta", type: .array, keySize: 4, valueSize: (json.count + 7) & ~7, maxEntries: 1,
+            programReadOnly: true)
         // Padded with spaces, which JSON ignores.
         let padding = [UInt8](repeating: UInt8(ascii: " "), count: map.valueSize - json.count)
         try map.update(key: bytes(of: UInt32(0)), value: json + padding)

@@ -67,19 +67,22 @@ struct ObjectCheck {
 
     private func check(_ table: CounterTable, _ maps: [ObjectMap]) throws {
         guard let map = maps.first(where: { $0.name == table.map }) else {
-            throw failure("its counters \"\(table.name)\" are in the map \"\(table.map)\", which \(plan.object) does not have")
+            throw failure(
+                "its counters \"\(table.name)\" are in the map \"\(table.map)\", which \(plan.object) does not have")
         }
         guard [MapType.array, .perCPUArray].contains(map.type), map.keySize == 4,
             map.valueSize == 8 * table.columns.count, table.rows.count <= map.maxEntries
         else {
             throw failure(
                 "its counters \"\(table.name)\" need an array of \(table.columns.count) 64-bit numbers with at least "
-                    + "\(table.rows.count) rows; \"\(table.map)\" is a \(map.type) of \(map.maxEntries) times \(map.valueSize) bytes")
+                    + "\(table.rows.count) rows; \"\(table.map)\" is a \(map.type) of \(map.maxEntries) times \(map.valueSize) bytes"
+            )
         }
     }
 
     private func failure(_ message: String) -> APIErrorBody {
-        APIErrorBody(code: "bad-plan", message: "stage \"\(stage)\": the plan of plugin \"\(plugin)\" cannot work: \(message)")
+        APIErrorBody(
+            code: "bad-plan", message: "stage \"\(stage)\": the plan of plugin \"\(plugin)\" cannot work: \(message)")
     }
 
     private func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }

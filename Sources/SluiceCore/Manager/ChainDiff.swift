@@ -34,7 +34,9 @@ struct ChainDiff {
         }
         let kept = new.stages.map(\.name).filter { name in before?.stages.contains { $0.name == name } == true }
         let order = before?.stages.map(\.name).filter(kept.contains) ?? []
-        if kept != order { lines.append("~ order: \(order.joined(separator: ", ")) -> \(kept.joined(separator: ", "))") }
+        if kept != order {
+            lines.append("~ order: \(order.joined(separator: ", ")) -> \(kept.joined(separator: ", "))")
+        }
         return lines
     }
 
@@ -45,7 +47,9 @@ struct ChainDiff {
         if stage.plugin != old.plugin || stage.version != old.version {
             inner.append("~ plugin: \(old.plugin) \(old.version) -> \(stage.plugin) \(stage.version)")
         } else if stage.artifact != old.artifact {
-            inner.append("~ plugin: \(stage.plugin) \(stage.version) was rebuilt: \(old.artifact.prefix(12)) -> \(stage.artifact.prefix(12))")
+            inner.append(
+                "~ plugin: \(stage.plugin) \(stage.version) was rebuilt: \(old.artifact.prefix(12)) -> \(stage.artifact.prefix(12))"
+            )
         }
         let was = flatten(oldConfig, "")
         let now = flatten(config, "")
@@ -74,7 +78,9 @@ struct ChainDiff {
         switch value {
         case .object(let object) where !object.members.isEmpty:
             object.members.reduce(into: [:]) { result, member in
-                result.merge(flatten(member.value, path.isEmpty ? member.key : "\(path).\(member.key)")) { first, _ in first }
+                result.merge(flatten(member.value, path.isEmpty ? member.key : "\(path).\(member.key)")) { first, _ in
+                    first
+                }
             }
         case .array(let list) where !list.isEmpty:
             list.enumerated().reduce(into: [:]) { result, item in

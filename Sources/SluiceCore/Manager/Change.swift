@@ -42,7 +42,9 @@ extension Manager {
         if !isAttached { try xdp.check(replace: replace) }
         change.lap("check")
 
-        for digest in Set(chain.stages.map(\.artifact)).sorted() { try artifacts.keep(digest, from: prepared.sources[digest]!) }
+        for digest in Set(chain.stages.map(\.artifact)).sorted() {
+            try artifacts.keep(digest, from: prepared.sources[digest]!)
+        }
         FaultPoint.artifactsKept.hit()
         let number = try store.begin(chain, author: change.author, reason: change.reason, changes: prepared.plan.lines)
         FaultPoint.generationRecorded.hit()
@@ -59,7 +61,8 @@ extension Manager {
             change.lap("load")
             let tried = try Preflight(directory: directory.building(number), chain: chain).run()
             FaultPoint.preflightDone.hit()
-            lines.append("generation \(number): \(chain.stages.count) stages loaded, \(tried) sample packets as expected")
+            lines.append(
+                "generation \(number): \(chain.stages.count) stages loaded, \(tried) sample packets as expected")
             change.lap("preflight")
             try builder.complete()
             try directory.flip(to: number)
@@ -83,7 +86,9 @@ extension Manager {
         }
         record(
             change.action, hook.description, outcome: "done", by: change.author,
-            describe(number, from: prepared.live?.number, chain, reason: change.reason, notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") }))
+            describe(
+                number, from: prepared.live?.number, chain, reason: change.reason,
+                notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") }))
         FaultPoint.changeRecorded.hit()
         change.lap("audit")
         lines += retire(hook)

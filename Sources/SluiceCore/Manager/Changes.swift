@@ -8,7 +8,9 @@ extension Manager {
         var chains: [ChainPlan] = []
         for spec in try SpecParser.parse(request.spec, source: request.source) {
             let prepared = try await prepare(spec)
-            if !directory(prepared.hook).isAttached() { try XDPHook(directory: directory(prepared.hook)).checkInterface() }
+            if !directory(prepared.hook).isAttached() {
+                try XDPHook(directory: directory(prepared.hook)).checkInterface()
+            }
             chains.append(prepared.plan)
         }
         return PlanReport(chains: chains)
@@ -20,7 +22,9 @@ extension Manager {
             // All chains are checked before the first is changed.
             var change = Change("apply", by: caller.name, reason: request.reason)
             var prepared: [PreparedChain] = []
-            for spec in specs { try await audited("apply", spec.hook, by: caller) { prepared.append(try await prepare(spec)) } }
+            for spec in specs {
+                try await audited("apply", spec.hook, by: caller) { prepared.append(try await prepare(spec)) }
+            }
             change.lap("plan")
             var changes: [ChainChange] = []
             for chain in prepared {
@@ -91,7 +95,9 @@ extension Manager {
         try store.setLive(target, of: hook.description)
         FaultPoint.rollbackRecorded.hit()
         let reason = change.reason.isEmpty ? "" : "; reason: \(change.reason)"
-        record("rollback", hook.description, outcome: "done", by: change.author, "generation \(live) -> \(target)\(reason)")
+        record(
+            "rollback", hook.description, outcome: "done", by: change.author, "generation \(live) -> \(target)\(reason)"
+        )
         change.lap("record")
         return ChangeReport(chains: [
             ChainChange(
@@ -112,7 +118,9 @@ extension Manager {
                 FaultPoint.detachRecorded.hit()
                 try removeHook(id)
                 let reason = request.reason.isEmpty ? "" : "; reason: \(request.reason)"
-                record("detach", id.description, outcome: "done", by: caller.name, "the chain is gone, its history is kept\(reason)")
+                record(
+                    "detach", id.description, outcome: "done", by: caller.name,
+                    "the chain is gone, its history is kept\(reason)")
                 change.lap("detach")
                 updateRuns()
                 return ChangeReport(chains: [
@@ -150,7 +158,8 @@ extension Manager {
         guard chain.plan.action == .none else { return try commit(chain, change, replace: replace) }
         var lines = ["nothing to change"]
         if !directory.isAttached() {
-            let (mode, notes) = try XDPHook(directory: directory).attach(mode: chain.resolved.spec.mode, replace: replace)
+            let (mode, notes) = try XDPHook(directory: directory).attach(
+                mode: chain.resolved.spec.mode, replace: replace)
             lines = ["attached the root to \(chain.hook) again (\(mode))"] + notes
             record(change.action, chain.hook.description, outcome: "done", by: change.author, lines[0])
         }
@@ -181,7 +190,8 @@ extension Manager {
         if alike.count == 1 { return alike[0] }
         guard alike.isEmpty else {
             throw APIErrorBody.conflict(
-                "\(id) may be any of: \(alike.map(\.description).joined(separator: ", ")); name the network namespace too")
+                "\(id) may be any of: \(alike.map(\.description).joined(separator: ", ")); name the network namespace too"
+            )
         }
         let list = known.isEmpty ? "none yet" : known.map(\.description).joined(separator: ", ")
         throw APIErrorBody.notFound("there is no chain on \(id); chains: \(list)")

@@ -14,14 +14,17 @@ extension Manager {
             } catch {
                 findings.append(
                     Finding(
-                        level: .problem, subject: hook.description, message: APIErrorBody(error, during: "\(hook)").message,
+                        level: .problem, subject: hook.description,
+                        message: APIErrorBody(error, during: "\(hook)").message,
                         remedy: "see `sluicectl events`, and the pins below \(directory(hook).path)"))
             }
         }
         for plugin in await plugins.list() {
             guard let problem = plugin.problem else { continue }
             findings.append(
-                Finding(level: .problem, subject: plugin.path, message: problem, remedy: "install the plugin anew, or remove its folder"))
+                Finding(
+                    level: .problem, subject: plugin.path, message: problem,
+                    remedy: "install the plugin anew, or remove its folder"))
         }
         return DoctorReport(findings: findings)
     }
@@ -34,7 +37,8 @@ extension Manager {
         } else {
             findings.append(
                 Finding(
-                    level: .problem, subject: "kernel", message: "Linux \(release) is older than 6.1, the oldest supported",
+                    level: .problem, subject: "kernel",
+                    message: "Linux \(release) is older than 6.1, the oldest supported",
                     remedy: "boot a newer kernel"))
         }
         if Kernel.setting("net/core/bpf_jit_enable") == "0" {
@@ -47,7 +51,8 @@ extension Manager {
             findings.append(
                 Finding(
                     level: .note, subject: "kernel",
-                    message: "net.core.bpf_jit_harden=2 turns every step between stages into an indirect call, about 10 ns",
+                    message:
+                        "net.core.bpf_jit_harden=2 turns every step between stages into an indirect call, about 10 ns",
                     remedy: "sysctl net.core.bpf_jit_harden=1"))
         }
         findings.append(
@@ -69,13 +74,17 @@ extension Manager {
             findings.append(Finding(level: .problem, subject: name, message: message, remedy: remedy))
         }
         if status.live == nil {
-            problem("the chain is wanted but not in the kernel", "apply its spec again, or restart sluiced, which rebuilds it")
+            problem(
+                "the chain is wanted but not in the kernel",
+                "apply its spec again, or restart sluiced, which rebuilds it")
         } else if status.state == .missing {
             problem("the root is not attached to the interface", "check the interface, then apply the spec again")
         }
         let recorded = try store.generations(of: name).first { $0.state == .live }?.number
         if let live = status.live, recorded != live {
-            problem("generation \(live) is live, but the records say \(recorded.map(String.init) ?? "none")", "restart sluiced, which settles it")
+            problem(
+                "generation \(live) is live, but the records say \(recorded.map(String.init) ?? "none")",
+                "restart sluiced, which settles it")
         }
         if status.rootFallbacks > 0 {
             problem(
@@ -86,18 +95,23 @@ extension Manager {
         if fallen > 0 { problem("\(fallen) packets found an empty slot behind a stage", "apply the spec again") }
         for stage in status.stages {
             if let invalid = stage.counters?.verdicts["invalid"]?.packets, invalid > 0 {
-                problem("stage \"\(stage.name)\" gave \(invalid) packets a number that is no verdict", "upgrade or roll back the stage")
+                problem(
+                    "stage \"\(stage.name)\" gave \(invalid) packets a number that is no verdict",
+                    "upgrade or roll back the stage")
             }
         }
         let leftovers = try directory.leftovers()
         if !leftovers.isEmpty { problem("half-done generations: \(leftovers.joined(separator: ", "))", "sluicectl gc") }
         if findings.isEmpty {
             let stages = status.stages.map(\.name).joined(separator: ", ")
-            findings.append(Finding(level: .ok, subject: name, message: "generation \(status.live!) is live: \(stages)"))
+            findings.append(
+                Finding(level: .ok, subject: name, message: "generation \(status.live!) is live: \(stages)"))
         }
         if status.mode == "generic" {
             findings.append(
-                Finding(level: .note, subject: name, message: "runs in generic mode", remedy: "use a driver with native XDP"))
+                Finding(
+                    level: .note, subject: name, message: "runs in generic mode", remedy: "use a driver with native XDP"
+                ))
         }
         return findings
     }
@@ -117,7 +131,9 @@ extension Manager {
                     removed += try directory.collectState().map { "state \($0)" }
                 }
                 removed += try artifacts.collect(inUse: store.artifactsInUse())
-                record("gc", nil, outcome: "done", by: caller.name, removed.isEmpty ? "nothing to remove" : removed.joined(separator: ", "))
+                record(
+                    "gc", nil, outcome: "done", by: caller.name,
+                    removed.isEmpty ? "nothing to remove" : removed.joined(separator: ", "))
                 return GCReport(removed: removed)
             }
         }

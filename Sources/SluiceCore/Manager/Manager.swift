@@ -43,7 +43,8 @@ public actor Manager: ManagerService {
             let parent = (configuration.bpffs as NSString).deletingLastPathComponent
             guard Bpffs.contains(parent) else {
                 throw APIErrorBody.conflict(
-                    "\(parent) is not in a bpffs; mount one (mount -t bpf bpf /sys/fs/bpf), or name another with --bpffs")
+                    "\(parent) is not in a bpffs; mount one (mount -t bpf bpf /sys/fs/bpf), or name another with --bpffs"
+                )
             }
             try Bpffs.makeFolder(configuration.bpffs)
             try FileManager.default.createDirectory(
@@ -53,7 +54,8 @@ public actor Manager: ManagerService {
             artifacts = try Artifacts(folder: "\(configuration.state)/artifacts")
             plugins = PluginCatalog(configuration)
         } catch let error as BPFError where error.errno == .wouldBlock {
-            throw APIErrorBody.conflict("\(error.object) is in use by another sluiced; stop it, or give this one its own --bpffs and --state")
+            throw APIErrorBody.conflict(
+                "\(error.object) is in use by another sluiced; stop it, or give this one its own --bpffs and --state")
         } catch {
             throw APIErrorBody(error, during: "start")
         }

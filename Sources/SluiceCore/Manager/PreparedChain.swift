@@ -31,7 +31,8 @@ extension Manager {
                 let before = live?.resolved.stages.first {
                     $0.name == stage.name && $0.artifact == digest && $0.version == installed.version.description
                 }
-                let same = before != nil && live?.resolved.spec.stages.first { $0.name == stage.name }?.config == stage.config
+                let same =
+                    before != nil && live?.resolved.spec.stages.first { $0.name == stage.name }?.config == stage.config
                 let plugins = plugins
                 group.addTask {
                     // A plan is a pure function: the same plugin and configuration need not be asked twice.
@@ -39,7 +40,8 @@ extension Manager {
                         return (index, PlannedStage(installed, digest, before.plan, runs: before.runs))
                     }
                     let context = PlanContext(hook: hook.description, stage: stage.name)
-                    let (description, plan) = try await plugins.plan(installed, config: stage.config, context: context, kind: hook.kind)
+                    let (description, plan) = try await plugins.plan(
+                        installed, config: stage.config, context: context, kind: hook.kind)
                     return (index, PlannedStage(installed, digest, plan, runs: description.runs))
                 }
             }
@@ -57,7 +59,8 @@ extension Manager {
             let object = try failing("stage \"\(stage.name)\"") {
                 try BPFObject(contentsOf: "\(answer.installed.path)/\(answer.plan.object)")
             }
-            let state = try ObjectCheck(stage: stage.name, plugin: stage.plugin, plan: answer.plan, object: object).run()
+            let state = try ObjectCheck(stage: stage.name, plugin: stage.plugin, plan: answer.plan, object: object)
+                .run()
             resolved.spec.stages[index].version = answer.installed.version.description
             resolved.stages.append(
                 ResolvedStage(
@@ -68,7 +71,9 @@ extension Manager {
         var notes = try await migrations(of: resolved, from: live)
         if let live {
             try checkRoot(resolved, against: live.resolved)
-            if !directory(hook).isAttached() { notes.append("the root is not attached any more; apply attaches it again") }
+            if !directory(hook).isAttached() {
+                notes.append("the root is not attached any more; apply attaches it again")
+            }
         }
         return PreparedChain(
             hook: hook, resolved: resolved, sources: sources, live: live,
@@ -94,7 +99,8 @@ extension Manager {
         ]
         for (key, same) in fixed where !same {
             throw APIErrorBody.refused(
-                "\(new.spec.hook): `\(key)` is fixed when the root is attached; detach the hook and apply again to change it")
+                "\(new.spec.hook): `\(key)` is fixed when the root is attached; detach the hook and apply again to change it"
+            )
         }
     }
 
@@ -102,12 +108,14 @@ extension Manager {
     private func migrations(of chain: ResolvedChain, from live: StoredGeneration?) async throws -> [String] {
         var notes: [String] = []
         for stage in chain.stages {
-            guard let before = live?.resolved.stages.first(where: { $0.name == stage.name && $0.plugin == stage.plugin })
+            guard
+                let before = live?.resolved.stages.first(where: { $0.name == stage.name && $0.plugin == stage.plugin })
             else { continue }
             for (map, schema) in stage.state.sorted(by: { $0.key < $1.key }) {
                 guard let old = before.state[map] else { continue }
                 if old == schema {
-                    notes.append("stage \"\(stage.name)\": state map \"\(map)\" is shared with generation \(live!.number)")
+                    notes.append(
+                        "stage \"\(stage.name)\": state map \"\(map)\" is shared with generation \(live!.number)")
                     continue
                 }
                 let request = MigrationRequest(map: map, fromVersion: before.version, fromSchema: old, toSchema: schema)
@@ -115,7 +123,8 @@ extension Manager {
                 switch try await plugins.migrate(installed, request) {
                 case .drop:
                     notes.append(
-                        "stage \"\(stage.name)\": state map \"\(map)\" has another layout; it starts empty, as its plugin says")
+                        "stage \"\(stage.name)\": state map \"\(map)\" has another layout; it starts empty, as its plugin says"
+                    )
                 case .refuse:
                     throw APIErrorBody.refused(
                         "\(chain.spec.hook): stage \"\(stage.name)\": state map \"\(map)\" has another layout or size than in "

@@ -13,7 +13,9 @@ extension Manager {
             try await exclusively {
                 for hook in try knownHooks() { recover(hook) }
                 let removed = try artifacts.collect(inUse: store.artifactsInUse())
-                if !removed.isEmpty { recovered(nil, "removed what no generation needs: \(removed.joined(separator: ", "))") }
+                if !removed.isEmpty {
+                    recovered(nil, "removed what no generation needs: \(removed.joined(separator: ", "))")
+                }
                 updateRuns()
             }
         } catch {
@@ -42,7 +44,9 @@ extension Manager {
             }
             if !directory.isAttached() { try bringBack(hook) }
         } catch {
-            record("recover", hook.description, outcome: "failed", by: "sluiced", "\(APIErrorBody(error, during: "recover \(hook)").message)")
+            record(
+                "recover", hook.description, outcome: "failed", by: "sluiced",
+                "\(APIErrorBody(error, during: "recover \(hook)").message)")
         }
     }
 
@@ -52,7 +56,8 @@ extension Manager {
             try Bpffs.removeTree("\(directory.path)/\(name)")
             let number = Int(name.dropFirst())!
             if name.hasPrefix("t") {
-                recovered(directory.hook, "discarded generation \(number), which was not whole when the manager was stopped")
+                recovered(
+                    directory.hook, "discarded generation \(number), which was not whole when the manager was stopped")
             } else {
                 try store.setState(.retired, of: number, directory.hook.description)
                 recovered(directory.hook, "finished removing generation \(number)")
@@ -84,10 +89,16 @@ extension Manager {
         }
         if let live, unfinished {
             try store.setLive(live, of: hook.description)
-            recovered(hook, "generation \(live) is live: the change had flipped to it before the manager was stopped; its record is finished")
+            recovered(
+                hook,
+                "generation \(live) is live: the change had flipped to it before the manager was stopped; its record is finished"
+            )
         } else if let live, let stored = try store.generation(live, of: hook.description), stored.state != .live {
             try store.setLive(live, of: hook.description)
-            recovered(hook, "generation \(live) is live: the rollback to it had been done before the manager was stopped; its record is finished")
+            recovered(
+                hook,
+                "generation \(live) is live: the rollback to it had been done before the manager was stopped; its record is finished"
+            )
         }
         for generation in building where generation.number != live {
             if Bpffs.exists(directory.generation(generation.number).path) {
@@ -112,7 +123,8 @@ extension Manager {
     private func forgetUnbuilt(_ hook: HookID) throws {
         for generation in try store.generations(of: hook.description) where generation.state == .building {
             try store.forget(generation.number, of: hook.description)
-            recovered(hook, "discarded generation \(generation.number), which was only recorded when the manager was stopped")
+            recovered(
+                hook, "discarded generation \(generation.number), which was only recorded when the manager was stopped")
         }
     }
 
@@ -120,7 +132,9 @@ extension Manager {
     /// kernel has lost it.
     private func bringBack(_ hook: HookID) throws {
         let directory = directory(hook)
-        guard let stored = try store.generations(of: hook.description).first(where: { $0.state == .live }) else { return }
+        guard let stored = try store.generations(of: hook.description).first(where: { $0.state == .live }) else {
+            return
+        }
         let xdp = XDPHook(directory: directory)
         try xdp.check(replace: false)
         if try directory.live() == nil {
@@ -144,7 +158,10 @@ extension Manager {
             }
         }
         let (mode, notes) = try xdp.attach(mode: stored.resolved.spec.mode, replace: false)
-        recovered(hook, (["brought generation \(stored.number) back (\(mode)): the chain was not attached"] + notes).joined(separator: "; "))
+        recovered(
+            hook,
+            (["brought generation \(stored.number) back (\(mode)): the chain was not attached"] + notes).joined(
+                separator: "; "))
     }
 
     private func recovered(_ hook: HookID?, _ message: String) {

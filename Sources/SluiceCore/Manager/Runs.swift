@@ -78,7 +78,8 @@ extension Manager {
             throw StageError("\(error)", at: "entries")
         }
         record(
-            "map-update", key.hook.description, outcome: "done", by: "stage \(key.stage) (\(stage.plugin) \(stage.version))",
+            "map-update", key.hook.description, outcome: "done",
+            by: "stage \(key.stage) (\(stage.plugin) \(stage.version))",
             "\(entries.count) entries of the map \"\(name)\" in generation \(live.number)")
     }
 

@@ -7,7 +7,8 @@ internal import StageKit
 
 extension Manager {
     public func version() -> VersionInfo {
-        VersionInfo(version: SluiceVersion.current, api: 1, pluginProtocol: pluginProtocolVersion, kernel: Kernel.release())
+        VersionInfo(
+            version: SluiceVersion.current, api: 1, pluginProtocol: pluginProtocolVersion, kernel: Kernel.release())
     }
 
     public func chains() throws -> [ChainStatus] {
@@ -27,9 +28,12 @@ extension Manager {
             return ChainStatus(
                 hook: hook.description, state: wanted ? .missing : .detached, live: nil, mode: nil,
                 onFault: last?.resolved.spec.onFault.rawValue ?? "pass",
-                stages: last?.resolved.stages.map { StageStatus(name: $0.name, plugin: $0.plugin, version: $0.version, counters: nil) } ?? [],
+                stages: last?.resolved.stages.map {
+                    StageStatus(name: $0.name, plugin: $0.plugin, version: $0.version, counters: nil)
+                } ?? [],
                 rootFallbacks: 0, since: nil,
-                notes: wanted ? ["the chain is wanted but not in the kernel: nothing is filtered; see `sluicectl doctor`"] : [])
+                notes: wanted
+                    ? ["the chain is wanted but not in the kernel: nothing is filtered; see `sluicectl doctor`"] : [])
         }
         let attached = directory.isAttached()
         let manifest = try Manifest(pinnedAt: directory.generation(live).meta)

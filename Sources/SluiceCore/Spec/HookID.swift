@@ -22,7 +22,8 @@ struct HookID: Hashable, Sendable, CustomStringConvertible {
             )
         }
         if let netns, !netns.hasPrefix("/") || netns.utf8.contains(0) || netns.utf8.count > 128 {
-            throw .invalidSpec("hook \"\(kind.rawValue):\(interface)\": the network namespace \"\(netns)\" is not an absolute path")
+            throw .invalidSpec(
+                "hook \"\(kind.rawValue):\(interface)\": the network namespace \"\(netns)\" is not an absolute path")
         }
         self.kind = kind
         self.interface = interface

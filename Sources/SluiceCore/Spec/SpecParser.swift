@@ -27,7 +27,9 @@ struct SpecParser {
         for (index, node) in list.enumerated() {
             let chain = try parser.chain(node, at: "chains[\(index)]")
             if chains.contains(where: { $0.hook == chain.hook }) {
-                throw parser.error(node, "chains[\(index)].hook", "\"\(chain.hook)\" is already the hook of another chain; a hook has one chain")
+                throw parser.error(
+                    node, "chains[\(index)].hook",
+                    "\"\(chain.hook)\" is already the hook of another chain; a hook has one chain")
             }
             chains.append(chain)
         }
@@ -63,7 +65,9 @@ struct SpecParser {
         for (index, node) in list.enumerated() {
             let stage = try self.stage(node, at: "\(path).stages[\(index)]")
             if chain.stages.contains(where: { $0.name == stage.name }) {
-                throw error(node, "\(path).stages[\(index)].name", "\"\(stage.name)\" is already the name of another stage of this chain")
+                throw error(
+                    node, "\(path).stages[\(index)].name",
+                    "\"\(stage.name)\" is already the name of another stage of this chain")
             }
             chain.stages.append(stage)
         }
@@ -75,7 +79,9 @@ struct SpecParser {
             node, at: path, known: ["name", "plugin", "version", "config"], required: ["name", "plugin"])
         let name = try string(fields["name"]!, at: "\(path).name")
         guard Self.isName(name) else {
-            throw error(fields["name"]!, "\(path).name", "\"\(name)\": a stage's name has 1 to 32 letters, digits, hyphens or underscores")
+            throw error(
+                fields["name"]!, "\(path).name",
+                "\"\(name)\": a stage's name has 1 to 32 letters, digits, hyphens or underscores")
         }
         let plugin = try string(fields["plugin"]!, at: "\(path).plugin")
         guard Self.isName(plugin) else {
@@ -96,7 +102,8 @@ struct SpecParser {
         (1...32).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
                 let character = Character(UnicodeScalar(byte))
-                return character.isASCII && (character.isLetter || character.isNumber || character == "-" || character == "_")
+                return character.isASCII
+                    && (character.isLetter || character.isNumber || character == "-" || character == "_")
             }
     }
 }
@@ -112,7 +119,9 @@ extension SpecParser {
     private func mapping(
         _ node: Node, at path: String, known: [String], required: [String]
     ) throws(APIErrorBody) -> [String: Node] {
-        guard let mapping = node.mapping else { throw error(node, path, "expected keys (\(known.joined(separator: ", ")))") }
+        guard let mapping = node.mapping else {
+            throw error(node, path, "expected keys (\(known.joined(separator: ", ")))")
+        }
         var fields: [String: Node] = [:]
         for (key, value) in mapping {
             guard let name = key.scalar?.string, known.contains(name) else {

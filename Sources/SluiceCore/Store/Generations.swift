@@ -60,7 +60,8 @@ extension Store {
     func begin(_ chain: ResolvedChain, author: String, reason: String, changes: [String]) throws -> Int {
         try write { db in
             let hook = chain.spec.hook
-            try db.execute(sql: "INSERT INTO chain (hook, wanted) VALUES (?, 0) ON CONFLICT DO NOTHING", arguments: [hook])
+            try db.execute(
+                sql: "INSERT INTO chain (hook, wanted) VALUES (?, 0) ON CONFLICT DO NOTHING", arguments: [hook])
             let last = try Int.fetchOne(db, sql: "SELECT max(number) FROM generation WHERE hook = ?", arguments: [hook])
             let number = (last ?? 0) + 1
             try db.execute(

@@ -38,7 +38,8 @@ public final class LabSite {
     public func start(fault: String? = nil, prefix: [String] = [], keep: Int = 5) throws -> LabProcess {
         let process = try lab.spawn(
             prefix + [
-                BuildProducts.path("sluiced"), "--socket", socket, "--bpffs", bpffs, "--state", state, "--plugins", plugins,
+                BuildProducts.path("sluiced"), "--socket", socket, "--bpffs", bpffs, "--state", state, "--plugins",
+                plugins,
                 "--keep", "\(keep)", "--log-level", "debug",
             ],
             environment: ["SLUICE_FAULT": fault ?? ""])
@@ -78,7 +79,8 @@ public final class LabSite {
             [BuildProducts.path("sluicectl")] + arguments, input: input, environment: ["SLUICE_SOCKET": socket])
         let status = try process.wait(timeout: .seconds(60))
         guard status == .exited(0) else {
-            throw LabError("sluicectl \(arguments.joined(separator: " ")): \(status)\n\(process.errors)\n\(daemon?.errors ?? "")")
+            throw LabError(
+                "sluicectl \(arguments.joined(separator: " ")): \(status)\n\(process.errors)\n\(daemon?.errors ?? "")")
         }
         return process.output
     }
@@ -114,12 +116,17 @@ public final class LabSite {
     public var hookFolder: String { "\(bpffs)/xdp:edge0" }
 
     /// All below the bpffs folder, sorted.
-    public func pins() throws -> [String] { try lab.check(["find", bpffs, "-mindepth", "1"]).split(separator: "\n").map(String.init).sorted() }
+    public func pins() throws -> [String] {
+        try lab.check(["find", bpffs, "-mindepth", "1"]).split(separator: "\n").map(String.init).sorted()
+    }
 
     /// What the database and the kernel hold, for a before and after: all but the audit trail and the counters.
     public func snapshot() throws -> [String] {
         let rows = try lab.check(
-            ["sqlite3", "\(state)/sluice.db", "SELECT * FROM chain ORDER BY hook; SELECT * FROM generation ORDER BY hook, number"])
+            [
+                "sqlite3", "\(state)/sluice.db",
+                "SELECT * FROM chain ORDER BY hook; SELECT * FROM generation ORDER BY hook, number",
+            ])
         let artifacts = try FileManager.default.contentsOfDirectory(atPath: "\(state)/artifacts").sorted()
         return [rows] + artifacts + (try pins())
     }
@@ -127,4 +134,3 @@ public final class LabSite {
 
 /// What XDP does with a packet (`enum xdp_action`).
 public enum XDPVerdict: UInt32, Sendable { case aborted, drop, pass, tx, redirect }
-

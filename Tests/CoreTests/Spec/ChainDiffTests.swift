@@ -7,7 +7,9 @@ import Testing
 @testable import SluiceCore
 
 @Suite struct ChainDiffTests {
-    private func chain(_ stages: [(name: String, version: String, config: JSON)], counters: Bool = true) -> ResolvedChain {
+    private func chain(_ stages: [(name: String, version: String, config: JSON)], counters: Bool = true)
+        -> ResolvedChain
+    {
         var spec = ChainSpec(hook: "xdp:eth0", stages: [])
         spec.counters = counters
         spec.stages = stages.map { StageSpec(name: $0.name, plugin: "dos", version: $0.version, config: $0.config) }
@@ -16,7 +18,8 @@ import Testing
             stages: stages.map {
                 ResolvedStage(
                     name: $0.name, plugin: "dos", version: $0.version, artifact: "digest of \($0.version)",
-                    plan: StagePlan(object: "o", program: "p", verdicts: [.next], summary: ["drops a lot"]), runs: false,
+                    plan: StagePlan(object: "o", program: "p", verdicts: [.next], summary: ["drops a lot"]),
+                    runs: false,
                     state: [:])
             })
     }
@@ -42,7 +45,9 @@ import Testing
 
     @Test func everyKindOfChange() {
         let old = chain([("a", "1.0", ["x": 1, "list": [1, 2]]), ("b", "1.0", [:]), ("gone", "1.0", [:])])
-        let new = chain([("b", "1.0", [:]), ("a", "1.1", ["x": 2, "list": [1], "y": ["z": true]]), ("c", "1.0", [:])], counters: false)
+        let new = chain(
+            [("b", "1.0", [:]), ("a", "1.1", ["x": 2, "list": [1], "y": ["z": true]]), ("c", "1.0", [:])],
+            counters: false)
         let plan = diff(old, new)
         #expect(plan.action == .update)
         #expect(

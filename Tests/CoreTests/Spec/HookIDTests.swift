@@ -30,7 +30,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "eth0", "tc:eth0", "xdp:", "xdp:a/b", "xdp:a b", "xdp:..", "xdp:sixteencharacter", "xdp:eth0@", "xdp:eth0@a@b@",
+        "", "eth0", "tc:eth0", "xdp:", "xdp:a/b", "xdp:a b", "xdp:..", "xdp:sixteencharacter", "xdp:eth0@",
+        "xdp:eth0@a@b@",
     ])
     func whatIsNoHookIsRefused(text: String) {
         if text == "xdp:eth0@a@b@" {

@@ -59,10 +59,19 @@ import Testing
         ("chain: []", "edge.yaml:1: unknown key \"chain\"; known: chains"),
         ("chains: [{stages: []}]", "edge.yaml:1: chains[0]: the key \"hook\" is missing"),
         ("chains: [{hook: xdp:a, stages: [{plugin: a}]}]", "chains[0].stages[0]: the key \"name\" is missing"),
-        ("chains: [{hook: xdp:a, mode: fast, stages: [{name: a, plugin: a}]}]", "chains[0].mode: \"fast\" is none of: native, generic, auto"),
-        ("chains: [{hook: xdp:a, frags: maybe, stages: [{name: a, plugin: a}]}]", "chains[0].frags: expected true, auto or false"),
+        (
+            "chains: [{hook: xdp:a, mode: fast, stages: [{name: a, plugin: a}]}]",
+            "chains[0].mode: \"fast\" is none of: native, generic, auto"
+        ),
+        (
+            "chains: [{hook: xdp:a, frags: maybe, stages: [{name: a, plugin: a}]}]",
+            "chains[0].frags: expected true, auto or false"
+        ),
         ("chains: [{hook: xdp:a, hook: xdp:b, stages: []}]", "the key \"hook\" is there twice"),
-        ("chains:\n  - hook: nowhere\n    stages: []", "edge.yaml:2: chains[0].hook: hook \"nowhere\": expected KIND:INTERFACE"),
+        (
+            "chains:\n  - hook: nowhere\n    stages: []",
+            "edge.yaml:2: chains[0].hook: hook \"nowhere\": expected KIND:INTERFACE"
+        ),
         ("a: &a [x, x]\nchains: *b", "not valid YAML"),
     ])
     func whatIsWrongIsNamedWithItsLine(text: String, message: String) {
@@ -73,8 +82,11 @@ import Testing
 
     @Test func aliasesCannotExplode() {
         var text = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-        for level in 1...9 { text += "b\(level): &a\(level) [" + (0..<10).map { _ in "*a\(level - 1)" }.joined(separator: ", ") + "]\n" }
-        let spec = "chains:\n  - hook: xdp:eth0\n    stages:\n      - name: a\n        plugin: noop\n        config:\n"
+        for level in 1...9 {
+            text += "b\(level): &a\(level) [" + (0..<10).map { _ in "*a\(level - 1)" }.joined(separator: ", ") + "]\n"
+        }
+        let spec =
+            "chains:\n  - hook: xdp:eth0\n    stages:\n      - name: a\n        plugin: noop\n        config:\n"
             + text.split(separator: "\n").map { "          \($0)\n" }.joined()
         let error = #expect(throws: APIErrorBody.self) { try parse(spec) }
         #expect(error?.message.contains("too large") == true)

@@ -189,7 +189,10 @@ public final class RunSession: Sendable {
                 switch try json.decode(RunMessage.self) {
                 case .log(let message): log(PluginText.cleaned(message, limit: 1000))
                 case .mapUpdate(let id, let map, let entries):
-                    feed.yield(.mapUpdated(id: id, error: await apply(map, entries)))
+                    let error = await apply(map, entries)
+                    // Told to the operator as well: a plugin may not care.
+                    if let error { log(PluginText.cleaned("its map update \(id) was refused: \(error)", limit: 1000)) }
+                    feed.yield(.mapUpdated(id: id, error: error))
                 }
             }
             guard !splitter.isTooLong else { throw StageError("a line is longer than \(splitter.longest) bytes") }

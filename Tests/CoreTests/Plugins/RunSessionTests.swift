@@ -70,8 +70,8 @@ import Testing
         await end
         #expect(
             record.all == [
-                "log started", "update [\"03=01\"]", "log applied", "update [\"02=01\"]", "log applied", "log refused",
-                "log stopping",
+                "log started", "update [\"03=01\"]", "log applied", "update [\"02=01\"]", "log applied",
+                "log its map update 2 was refused: no map \"wrong\"", "log refused", "log stopping",
             ])
         #expect(await folder.nothingRemains())
     }

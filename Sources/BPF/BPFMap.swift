@@ -60,11 +60,11 @@ public struct BPFMap: ~Copyable, Sendable {
     public static func create(
         _ name: String, type: MapType, keySize: Int, valueSize: Int, maxEntries: Int, programReadOnly: Bool = false
     ) throws(BPFError) -> BPFMap {
-        var options = bpf_map_create_opts()
-        options.sz = MemoryLayout<bpf_map_create_opts>.size
-        if programReadOnly { options.map_flags = UInt32(BPF_F_RDONLY_PROG) }
-        let raw = bpf_map_create(
-            bpf_map_type(type.rawValue), name, UInt32(keySize), UInt32(valueSize), UInt32(maxEntries), &options)
+        let raw = withOptions(bpf_map_create_opts.self, size: \.sz) { options in
+            if programReadOnly { options.pointee.map_flags = UInt32(BPF_F_RDONLY_PROG) }
+            return bpf_map_create(
+                bpf_map_type(type.rawValue), name, UInt32(keySize), UInt32(valueSize), UInt32(maxEntries), options)
+        }
         guard raw >= 0 else { throw BPFError("create map", "\"\(name)\"", errno: Errno(rawValue: -raw)) }
         return try BPFMap(taking: OwnedFD(taking: raw), described: "map \"\(name)\"")
     }

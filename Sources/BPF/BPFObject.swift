@@ -19,9 +19,7 @@ public final class BPFObject {
         let (opened, said) = LibbpfLog.capture {
             // libbpf copies what it keeps; the name is for its messages.
             bytes.withUnsafeBytes { buffer -> OpaquePointer? in
-                var options = bpf_object_open_opts()
-                options.sz = MemoryLayout<bpf_object_open_opts>.size
-                return bpf_object__open_mem(buffer.baseAddress, buffer.count, &options)
+                bpf_object__open_mem(buffer.baseAddress, buffer.count, nil)
             }
         }
         guard let opened else {

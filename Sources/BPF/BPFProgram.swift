@@ -60,22 +60,22 @@ public struct BPFProgram: ~Copyable, Sendable {
     ///     programs that take frags.
     public func testRun(packet: [UInt8], repeat count: Int = 1) throws(BPFError) -> TestRun {
         var output = [UInt8](repeating: 0, count: packet.count + 512)
-        var options = bpf_test_run_opts()
-        options.sz = MemoryLayout<bpf_test_run_opts>.size
-        options.repeat = Int32(count)
-        let result = packet.withUnsafeBytes { input in
+        let fd = fd.raw
+        let (result, ran) = packet.withUnsafeBytes { input in
             output.withUnsafeMutableBytes { space in
-                options.data_in = input.baseAddress
-                options.data_size_in = UInt32(input.count)
-                options.data_out = space.baseAddress
-                options.data_size_out = UInt32(space.count)
-                return bpf_prog_test_run_opts(fd.raw, &options)
+                withOptions(bpf_test_run_opts.self, size: \.sz) { options in
+                    options.pointee.repeat = Int32(count)
+                    options.pointee.data_in = input.baseAddress
+                    options.pointee.data_size_in = UInt32(input.count)
+                    options.pointee.data_out = space.baseAddress
+                    options.pointee.data_size_out = UInt32(space.count)
+                    return (bpf_prog_test_run_opts(fd, options), options.pointee)
+                }
             }
         }
         guard result == 0 else { throw BPFError("test-run", "program \"\(name)\"", errno: Errno(rawValue: -result)) }
         return TestRun(
-            returnValue: options.retval, output: Array(output.prefix(Int(options.data_size_out))),
-            duration: options.duration)
+            returnValue: ran.retval, output: Array(output.prefix(Int(ran.data_size_out))), duration: ran.duration)
     }
 
     /// Sends `count` copies of a packet through an XDP program as if they had come in on an interface, and does
@@ -84,18 +84,19 @@ public struct BPFProgram: ~Copyable, Sendable {
         var context = xdp_md()
         context.data_end = UInt32(packet.count)
         context.ingress_ifindex = UInt32(interface)
-        var options = bpf_test_run_opts()
-        options.sz = MemoryLayout<bpf_test_run_opts>.size
-        options.repeat = Int32(count)
-        options.flags = UInt32(1 << 1)  // BPF_F_TEST_XDP_LIVE_FRAMES
-        options.batch_size = UInt32(batch)
+        let fd = fd.raw
         let result = packet.withUnsafeBytes { input in
-            withUnsafeMutablePointer(to: &context) { context in
-                options.data_in = input.baseAddress
-                options.data_size_in = UInt32(input.count)
-                options.ctx_in = UnsafeRawPointer(context)
-                options.ctx_size_in = UInt32(MemoryLayout<xdp_md>.size)
-                return bpf_prog_test_run_opts(fd.raw, &options)
+            withUnsafeBytes(of: &context) { context in
+                withOptions(bpf_test_run_opts.self, size: \.sz) { options in
+                    options.pointee.repeat = Int32(count)
+                    options.pointee.flags = UInt32(1 << 1)  // BPF_F_TEST_XDP_LIVE_FRAMES
+                    options.pointee.batch_size = UInt32(batch)
+                    options.pointee.data_in = input.baseAddress
+                    options.pointee.data_size_in = UInt32(input.count)
+                    options.pointee.ctx_in = context.baseAddress
+                    options.pointee.ctx_size_in = UInt32(context.count)
+                    return bpf_prog_test_run_opts(fd, options)
+                }
             }
         }
         guard result == 0 else {

@@ -34,9 +34,10 @@ public enum XDP {
 
     /// Which programs an interface runs, native one first; empty when none.
     public static func attached(to interface: Int) throws(BPFError) -> [Attached] {
-        var options = bpf_xdp_query_opts()
-        options.sz = MemoryLayout<bpf_xdp_query_opts>.size
-        let (result, _) = LibbpfLog.capture { bpf_xdp_query(Int32(interface), 0, &options) }
+        let (result, options) = withOptions(bpf_xdp_query_opts.self, size: \.sz) { options in
+            let (result, _) = LibbpfLog.capture { bpf_xdp_query(Int32(interface), 0, options) }
+            return (result, options.pointee)
+        }
         guard result == 0 else {
             throw BPFError("query XDP of", "interface #\(interface)", errno: Errno(rawValue: -result))
         }
@@ -57,10 +58,12 @@ public enum XDP {
     public static func attach(
         _ program: borrowing BPFProgram, to interface: Int, mode: XDPMode
     ) throws(BPFError) -> BPFLink {
-        var options = bpf_link_create_opts()
-        options.sz = MemoryLayout<bpf_link_create_opts>.size
-        options.flags = mode == .native ? UInt32(1 << 2) : UInt32(1 << 1)  // XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE
-        let raw = bpf_link_create(program.fd.raw, Int32(interface), BPF_XDP, &options)
+        let fd = program.fd.raw
+        let raw = withOptions(bpf_link_create_opts.self, size: \.sz) { options in
+            // XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE
+            options.pointee.flags = mode == .native ? UInt32(1 << 2) : UInt32(1 << 1)
+            return bpf_link_create(fd, Int32(interface), BPF_XDP, options)
+        }
         guard raw >= 0 else {
             throw BPFError("attach", "\(mode) XDP to interface #\(interface)", errno: Errno(rawValue: -raw))
         }
@@ -73,11 +76,12 @@ public enum XDP {
             throw BPFError(
                 "detach", "program #\(attached.programID)", cause: "it has gone or its id may not be looked up")
         }
-        var options = bpf_xdp_attach_opts()
-        options.sz = MemoryLayout<bpf_xdp_attach_opts>.size
-        options.old_prog_fd = program.fd.raw
+        let fd = program.fd.raw
         let flags = UInt32(1 << 4) | (attached.mode == .native ? UInt32(1 << 2) : UInt32(1 << 1))  // XDP_FLAGS_REPLACE
-        let (result, said) = LibbpfLog.capture { bpf_xdp_detach(Int32(interface), flags, &options) }
+        let (result, said) = withOptions(bpf_xdp_attach_opts.self, size: \.sz) { options in
+            options.pointee.old_prog_fd = fd
+            return LibbpfLog.capture { bpf_xdp_detach(Int32(interface), flags, options) }
+        }
         guard result == 0 else {
             throw BPFError(
                 "detach", "program \"\(program.name)\" (#\(attached.programID))", cause: said.last,

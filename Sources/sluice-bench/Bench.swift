@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+@preconcurrency import Foundation
 import StageTesting
 
 /// `make bench`: what Sluice costs, on real packets and a real daemon, in one run. Times are never judged here; what must
 /// hold (no packet lost, none mixed) ends the run when it does not.
 @main
 enum Bench {
-    static func main() throws {
+    static func main() {
+        // A line at a time, also into a file: a run takes minutes.
+        setvbuf(stdout, nil, _IOLBF, 0)
+        do {
+            try run()
+        } catch {
+            FileHandle.standardError.write(Data("sluice-bench: \(error)\n".utf8))
+            exit(1)
+        }
+    }
+
+    private static func run() throws {
         var arguments = Array(CommandLine.arguments.dropFirst())
         var json: String?
         if arguments.count == 2, arguments[0] == "--json" {

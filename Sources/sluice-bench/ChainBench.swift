@@ -17,7 +17,7 @@ enum ChainBench {
         let site = try LabSite(lab, plugins: ["noop"])
         try site.start()
         let object = try BPFObject(bytes: SluiceObjects.xdpRoot, name: "xdp_root")
-        try object.loadXDP(program: "sluice_xdp_root", frags: true)
+        try object.loadXDP(program: "sluice_xdp_root", frags: false)
         let floor = try measure(object.program("sluice_xdp_root"))
         var figures = [Figure("bare root, empty slot", "ns", floor, note: "the floor")]
         for counters in [false, true] {

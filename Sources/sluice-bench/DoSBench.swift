@@ -10,7 +10,7 @@ enum DoSBench {
         let site = try LabSite(lab, plugins: ["volumetric-dos-1_1"])
         try site.start()
         let object = try BPFObject(bytes: SluiceObjects.xdpRoot, name: "xdp_root")
-        try object.loadXDP(program: "sluice_xdp_root", frags: true)
+        try object.loadXDP(program: "sluice_xdp_root", frags: false)
         var figures: [Figure] = []
         for rules in [0, 10, 100] {
             let floor = try ChainBench.measure(object.program("sluice_xdp_root"))

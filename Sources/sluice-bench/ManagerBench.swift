@@ -27,7 +27,7 @@ enum ManagerBench {
         for port in 2..<22 { warm.add(try milliseconds(clock) { try site.apply(spec(port: port)) }) }
         var rollback = Series()
         for _ in 0..<20 { rollback.add(try milliseconds(clock) { try site.must("rollback", "xdp:edge0") }) }
-        let steps = try site.must("-v", "apply", "-f", "-", input: spec(port: 99))
+        let steps = try site.must("apply", "-v", "-f", "-", input: spec(port: 99))
         var memory = Series()
         memory.add(try privateMemory(site.daemon!.pid))
         site.killDaemon()

@@ -32,9 +32,11 @@ extension SluiceClient {
                     head.headers.add(name: "content-type", value: "application/json")
                     head.headers.add(name: "content-length", value: "\(body.count)")
                 }
-                try await outbound.write(.head(head))
-                if !body.isEmpty { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body)))) }
-                try await outbound.write(.end(nil))
+                var request: [HTTPClientRequestPart] = [.head(head), .end(nil)]
+                if !body.isEmpty { request.insert(.body(.byteBuffer(ByteBuffer(bytes: body))), at: 1) }
+                // In one go: the server may answer and close as soon as it has seen the head. What it said then is there to
+                // be read even if the rest could not be written.
+                do { try await outbound.write(contentsOf: request) } catch is ChannelError {} catch is IOError {}
                 answer: for try await part in inbound {
                     switch part {
                     case .head(let head): status = head.status

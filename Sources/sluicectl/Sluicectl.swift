@@ -3,7 +3,6 @@
 import ArgumentParser
 import SluiceAPI
 
-@main
 struct Sluicectl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluicectl",

@@ -15,6 +15,9 @@ struct APIServer: Service {
     var policy: AccessPolicy
     var connections: ConnectionTable
     var logger: Logger
+    /// Of one thread: plenty for a control socket, and closing the listener is ordered with accepting. It is shut down by
+    /// who made it, once no service waits for it any more.
+    var group: any EventLoopGroup
     /// Called once connections are taken.
     var ready: @Sendable () -> Void
 
@@ -24,8 +27,6 @@ struct APIServer: Service {
     }
 
     func run() async throws {
-        // One thread is plenty for a control socket; and with one, closing the listener is ordered with accepting.
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let (accepted, feed) = AsyncStream<Connection>.makeStream()
         let listener = try await ServerBootstrap(group: group)
             .childChannelInitializer { channel in prepare(channel).map { _ = feed.yield($0) } }
@@ -43,7 +44,6 @@ struct APIServer: Service {
             Notifier.stopping("Leaving; the chains stay")
             connections.stop()
         }
-        try await group.shutdownGracefully()
     }
 
     /// Asks the kernel who has connected, before a byte is read; a failure closes the connection.

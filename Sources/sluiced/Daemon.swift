@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import NIOCore
+import NIOPosix
 import ServiceLifecycle
 import SluiceAPI
 import UnixSignals
@@ -16,9 +18,10 @@ struct Daemon: Sendable {
 
     /// Returns when idle, or stopped by SIGTERM or SIGINT; requests under way are finished first.
     func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let connections = ConnectionTable()
         let server = APIServer(
-            socket: socket, manager: manager, policy: policy, connections: connections, logger: logger
+            socket: socket, manager: manager, policy: policy, connections: connections, logger: logger, group: group
         ) { [socket, logger] in
             logger.info("ready", metadata: ["socket": "\(socket.path)", "activated": "\(socket.isActivated)"])
             Notifier.ready("Serving on \(socket.path)")
@@ -43,6 +46,12 @@ struct Daemon: Sendable {
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         // An apply under way gets this long; less than the unit's TimeoutStopSec.
         configuration.maximumGracefulShutdownDuration = .seconds(60)
-        try await ServiceGroup(configuration: configuration).run()
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+        try await group.shutdownGracefully()
     }
 }

@@ -24,8 +24,9 @@ import Testing
     }
 
     @Test func idleExitWaitsForConnectionsAndForTheManager() async throws {
-        try await ServerFixture.run(idleExit: .milliseconds(200)) { server async throws in
-            server.manager.state.withLock { $0.isBusy = true }
+        let manager = ScriptedManager()
+        manager.state.withLock { $0.isBusy = true }
+        try await ServerFixture.run(manager: manager, idleExit: .milliseconds(200)) { server async throws in
             try await Task.sleep(for: .milliseconds(900))
             #expect(try await server.client.version() == Samples.version)
 

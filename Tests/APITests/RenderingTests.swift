@@ -122,6 +122,16 @@ import Testing
         #expect(grouped(value) == text)
     }
 
+    @Test(arguments: [
+        (["--socket", "s", "-v", "status", "xdp:eth0"], ["status", "--socket", "s", "-v", "xdp:eth0"]),
+        (["-o", "json", "gc"], ["gc", "-o", "json"]), (["--socket=s", "gc"], ["gc", "--socket=s"]),
+        (["status", "-v"], ["status", "-v"]), (["--help"], ["--help"]), (["-v"], ["-v"]), (["--socket"], ["--socket"]),
+        (["--socket", "s", "--version"], ["--socket", "s", "--version"]), ([], []),
+    ])
+    func globalOptionsMayComeFirst(typed: [String], arranged: [String]) {
+        #expect(Main.arrange(typed) == arranged)
+    }
+
     /// The help is what people meet first: every command is in it, with what it is for, inside 80 columns.
     @Test func helpNamesEveryCommand() {
         let help = Sluicectl.helpMessage(columns: 80)

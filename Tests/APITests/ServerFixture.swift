@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import ServiceLifecycle
 import SluiceAPI
 import Testing
@@ -28,7 +29,7 @@ struct ServerFixture: Sendable {
     /// Serves while `body` runs; the caller is whoever runs the tests, let in by his primary group if he is not root.
     static func run(
         policy: AccessPolicy = .init(change: getuid() == 0 ? changeGroup : getgid(), view: viewGroup),
-        idleExit: Duration? = nil, _ body: (ServerFixture) async throws -> Void
+        manager: ScriptedManager = .init(), idleExit: Duration? = nil, _ body: (ServerFixture) async throws -> Void
     ) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -36,13 +37,14 @@ struct ServerFixture: Sendable {
         chmod(directory.path, 0o755)
 
         let socket = try ListeningSocket.open(path: directory.appending(path: "api.sock").path)
-        let manager = ScriptedManager()
         let connections = ConnectionTable()
         var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
+        let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let (ready, signal) = AsyncStream<Void>.makeStream()
         let server = APIServer(
-            socket: socket, manager: manager, policy: policy, connections: connections, logger: logger
+            socket: socket, manager: manager, policy: policy, connections: connections, logger: logger,
+            group: loop
         ) { signal.finish() }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)
@@ -63,10 +65,13 @@ struct ServerFixture: Sendable {
             try await body(fixture)
         } catch {
             await group.triggerGracefulShutdown()
+            _ = await running.result
+            try await loop.shutdownGracefully()
             throw error
         }
         await group.triggerGracefulShutdown()
         try await running.value
+        try await loop.shutdownGracefully()
     }
 
     /// The error that a request gets.

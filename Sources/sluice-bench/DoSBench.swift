@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BPF
-import SluiceObjects
 import StageTesting
 
 /// What the volumetric-dos stage costs, by the number of rules that a packet is held against in vain.
@@ -9,11 +8,10 @@ enum DoSBench {
     static func run(_ lab: Lab) throws -> [Figure] {
         let site = try LabSite(lab, plugins: ["volumetric-dos-1_1"])
         try site.start()
-        let object = try BPFObject(bytes: SluiceObjects.xdpRoot, name: "xdp_root")
-        try object.loadXDP(program: "sluice_xdp_root", frags: false)
+        let bare = try ChainBench.bareReturn()
         var figures: [Figure] = []
         for rules in [0, 10, 100] {
-            let floor = try ChainBench.measure(object.program("sluice_xdp_root"))
+            let floor = try ChainBench.measure(bare)
             try site.apply(spec(rules: rules))
             let series = try ChainBench.measure(BPFProgram.pinned(at: "\(site.hookFolder)/root"))
             figures.append(

@@ -39,7 +39,7 @@ extension Manager {
                 try removeLeftovers(directory)
                 guard try settle(directory, wanted: wanted) else { return }
             } else if wanted != true {
-                try forgetUnbuilt(hook)
+                try settleRecords(hook)
                 return
             }
             if !directory.isAttached() { try bringBack(hook) }
@@ -110,7 +110,8 @@ extension Manager {
         }
         let pinned = Set(try directory.generations())
         for generation in try store.generations(of: hook.description)
-        where generation.state != .retired && !pinned.contains(generation.number) {
+        where generation.state == .kept && !pinned.contains(generation.number) {
+            // Not the live one's record: when its pins are gone, it is what the chain is brought back from.
             try store.setState(.retired, of: generation.number, hook.description)
             recovered(hook, "generation \(generation.number) is not in the kernel any more; rollback cannot reach it")
         }
@@ -119,12 +120,18 @@ extension Manager {
         return true
     }
 
-    /// Records of a first apply that had not reached the kernel.
-    private func forgetUnbuilt(_ hook: HookID) throws {
-        for generation in try store.generations(of: hook.description) where generation.state == .building {
-            try store.forget(generation.number, of: hook.description)
-            recovered(
-                hook, "discarded generation \(generation.number), which was only recorded when the manager was stopped")
+    /// Records of a first apply that had not reached the kernel, or of a detach that had left it.
+    private func settleRecords(_ hook: HookID) throws {
+        for generation in try store.generations(of: hook.description) {
+            switch generation.state {
+            case .building:
+                try store.forget(generation.number, of: hook.description)
+                recovered(hook, "discarded generation \(generation.number), which was only recorded when the manager was stopped")
+            case .live, .kept:
+                try store.setState(.retired, of: generation.number, hook.description)
+                recovered(hook, "finished a detach that had begun: generation \(generation.number) is history")
+            case .retired: break
+            }
         }
     }
 

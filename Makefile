@@ -8,7 +8,7 @@ PREFIX ?= /usr
 
 # What is installed must not need the toolchain's own libraries.
 # lld: the default linker repeats glibc's warning about mktemp, which the static Foundation holds but nothing here calls.
-RELEASE = $(SWIFT) build -c release --static-swift-stdlib -Xswiftc -use-ld=lld
+RELEASE = $(SWIFT) build -c release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker -s
 
 # Live traffic and deadlines do not go together with other tests: one at a time.
 TEST = $(SWIFT) test --skip-build --no-parallel

@@ -48,7 +48,7 @@ put() {
 
 # program FILE PATH: an executable without its symbols, a third of the size.
 program() {
-    strip -o "$work/program" -- "$1"
+    if command -v strip > /dev/null; then strip -o "$work/program" -- "$1"; else cp -- "$1" "$work/program"; fi
     put 0755 "$work/program" "$2"
 }
 

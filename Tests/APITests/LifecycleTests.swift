@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Logging
 import ServiceLifecycle
 import SluiceAPI
 import Synchronization
@@ -40,6 +41,19 @@ import Testing
             try await Task.sleep(for: .milliseconds(1500))
             await #expect(throws: APIErrorBody.self) { try await server.client.version() }
         }
+    }
+
+    @Test func theWatchdogPingsWhileTheManagerAnswersAndEndsInOrder() async throws {
+        let pings = Mutex(0)
+        let watchdog = Watchdog(manager: ScriptedManager(), interval: .milliseconds(10)) { pings.withLock { $0 += 1 } }
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [.init(service: watchdog, successTerminationBehavior: .ignore)], logger: logger))
+        async let ended: Void = group.run()
+        while pings.withLock(\.self) < 3 { try await Task.sleep(for: .milliseconds(5)) }
+        await group.triggerGracefulShutdown()
+        try await ended
     }
 
     @Test func oneUserCannotTakeAllConnections() async throws {

@@ -11,7 +11,14 @@ public func inNetworkNamespace<Result: ~Copyable>(
 ) throws(BPFError) -> Result {
     guard let path else { return try body() }
     let home = try OwnedFD.open("/proc/thread-self/ns/net", flags: O_RDONLY)
-    let target = try OwnedFD.open(path, flags: O_RDONLY)
+    let raw = ck_open_netns(path)
+    guard raw >= 0 else {
+        let error = Errno.current
+        throw BPFError(
+            "open", path, cause: error == .invalid ? "it is not a network namespace" : nil,
+            errno: error == .invalid ? nil : error)
+    }
+    let target = OwnedFD(taking: raw)
     guard ck_enter_netns(target.raw) == 0 else {
         throw BPFError("enter network namespace", path, errno: .current)
     }

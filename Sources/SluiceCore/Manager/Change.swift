@@ -51,7 +51,8 @@ extension Manager {
         change.lap("record")
         do {
             progress(change.action, hook.description, by: change.author, "building generation \(number)")
-            if !Bpffs.exists(directory.root) {
+            // An attached root that somebody unpinned still does its work: a flip needs only the entry.
+            if !isAttached, !Bpffs.exists(directory.root) {
                 try Bpffs.removeTree(directory.path)
                 try xdp.makeRoot(for: chain)
             }
@@ -78,12 +79,8 @@ extension Manager {
             throw APIErrorBody(error, during: "\(change.action) \(hook)")
         }
         // The traffic has moved: from here on nothing may fail the change, only be told.
-        do {
-            try store.setLive(number, of: hook.description)
-            FaultPoint.liveRecorded.hit()
-        } catch {
-            logger.error("cannot record the live generation; the next start will", metadata: ["error": "\(error)"])
-        }
+        recordLive(number, of: hook)
+        FaultPoint.liveRecorded.hit()
         record(
             change.action, hook.description, outcome: "done", by: change.author,
             describe(
@@ -96,6 +93,15 @@ extension Manager {
         return ChainChange(
             hook: hook.description, from: prepared.live?.number, to: number, lines: lines + prepared.plan.notes,
             timings: change.timings)
+    }
+
+    /// Records what `entry[0]` says already. A failure is told, not thrown.
+    func recordLive(_ number: Int, of hook: HookID) {
+        do {
+            try store.setLive(number, of: hook.description)
+        } catch {
+            logger.error("cannot record the live generation; the next start will", metadata: ["error": "\(error)"])
+        }
     }
 
     private func describe(
@@ -122,7 +128,7 @@ extension Manager {
                 _ = try directory.collectState()
             }
             try store.forget(number, of: hook.description)
-            _ = try artifacts.collect(inUse: store.artifactsInUse())
+            _ = try collectArtifacts()
         } catch {
             logger.error("cannot clean up generation \(number); the next start will", metadata: ["error": "\(error)"])
         }
@@ -149,7 +155,7 @@ extension Manager {
             }
             _ = try directory.collectState()
             FaultPoint.stateCollected.hit()
-            _ = try artifacts.collect(inUse: store.artifactsInUse())
+            _ = try collectArtifacts()
             FaultPoint.artifactsCollected.hit()
         } catch {
             logger.error("cannot retire generations of \(hook); gc will", metadata: ["error": "\(error)"])

@@ -92,7 +92,8 @@ extension Manager {
         try directory.flip(to: target)
         FaultPoint.rollbackFlipped.hit()
         change.lap("flip")
-        try store.setLive(target, of: hook.description)
+        // The traffic has moved: a full disk must not make this look as if it had not.
+        recordLive(target, of: hook)
         FaultPoint.rollbackRecorded.hit()
         let reason = change.reason.isEmpty ? "" : "; reason: \(change.reason)"
         record(
@@ -149,7 +150,7 @@ extension Manager {
                 try store.setState(.retired, of: generation.number, hook.description)
             }
         }
-        _ = try artifacts.collect(inUse: store.artifactsInUse())
+        _ = try collectArtifacts()
         FaultPoint.artifactsCollected.hit()
     }
 
@@ -184,7 +185,7 @@ extension Manager {
     /// The hook that somebody typed. `xdp:eth0` stands for the one chain on an `eth0`, in whatever namespace.
     func resolve(_ text: String) throws -> HookID {
         let id = try HookID(parsing: text)
-        let known = try store.chains().compactMap { try? HookID(parsing: $0.hook) }
+        let known = try knownHooks()
         if known.contains(id) { return id }
         let alike = known.filter { $0.kind == id.kind && $0.interface == id.interface && id.netns == nil }
         if alike.count == 1 { return alike[0] }

@@ -130,7 +130,7 @@ extension Manager {
                     removed += retire(hook).map { "\(hook): \($0)" }
                     removed += try directory.collectState().map { "state \($0)" }
                 }
-                removed += try artifacts.collect(inUse: store.artifactsInUse())
+                removed += try collectArtifacts()
                 record(
                     "gc", nil, outcome: "done", by: caller.name,
                     removed.isEmpty ? "nothing to remove" : removed.joined(separator: ", "))

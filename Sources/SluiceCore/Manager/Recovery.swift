@@ -12,7 +12,7 @@ extension Manager {
         do {
             try await exclusively {
                 for hook in try knownHooks() { recover(hook) }
-                let removed = try artifacts.collect(inUse: store.artifactsInUse())
+                let removed = try collectArtifacts()
                 if !removed.isEmpty {
                     recovered(nil, "removed what no generation needs: \(removed.joined(separator: ", "))")
                 }
@@ -28,6 +28,18 @@ extension Manager {
         let pinned = try Bpffs.list(configuration.bpffs).compactMap { HookID(directoryName: $0) }
         let recorded = try store.chains().compactMap { try? HookID(parsing: $0.hook) }
         return Set(pinned + recorded).sorted { $0.description < $1.description }
+    }
+
+    /// Removes the artifacts that no generation needs, neither by the records nor by what is pinned: a lost database must
+    /// not take along what its backup speaks of.
+    func collectArtifacts() throws -> [String] {
+        var inUse = try store.artifactsInUse()
+        for directory in try knownHooks().map({ directory($0) }) {
+            for number in try directory.generations() {
+                inUse.formUnion(try Manifest(pinnedAt: directory.generation(number).meta).stages.map(\.artifact))
+            }
+        }
+        return try artifacts.collect(inUse: inUse)
     }
 
     /// Brings one hook to rest. A failure is told and leaves the other hooks their turn.
@@ -126,7 +138,9 @@ extension Manager {
             switch generation.state {
             case .building:
                 try store.forget(generation.number, of: hook.description)
-                recovered(hook, "discarded generation \(generation.number), which was only recorded when the manager was stopped")
+                recovered(
+                    hook,
+                    "discarded generation \(generation.number), which was only recorded when the manager was stopped")
             case .live, .kept:
                 try store.setState(.retired, of: generation.number, hook.description)
                 recovered(hook, "finished a detach that had begun: generation \(generation.number) is history")

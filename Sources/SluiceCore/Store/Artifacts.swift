@@ -21,7 +21,7 @@ struct Artifacts {
     mutating func digest(of source: String) throws -> String {
         let names = try files(in: source)
         let stamp = try names.map { name -> String in
-            let attributes = try FileManager.default.attributesOfItem(atPath: "\(source)/\(name)")
+            let attributes = try FileManager.default.attributesOfItem(atPath: resolved("\(source)/\(name)"))
             let parts = [FileAttributeKey.systemFileNumber, .size, .modificationDate].map { "\(attributes[$0] ?? "")" }
             return ([name] + parts).joined(separator: "|")
         }.joined(separator: "\n")
@@ -33,8 +33,8 @@ struct Artifacts {
         return digest
     }
 
-    /// Makes sure that `digest` is kept, copying it from `source` if it is not. Whole or not at all: a copy is made
-    /// beside its place and renamed into it.
+    /// Makes sure that `digest` is kept, copying it from `source` if it is not. Whole or not at all, and on the disk: a copy
+    /// is made beside its place, written out and renamed into it. A chain comes back after a power cut from nothing else.
     mutating func keep(_ digest: String, from source: String) throws {
         let target = path(digest)
         if FileManager.default.fileExists(atPath: target) { return }
@@ -42,14 +42,35 @@ struct Artifacts {
         try? FileManager.default.removeItem(atPath: building)
         try FileManager.default.createDirectory(atPath: building, withIntermediateDirectories: false)
         for name in try files(in: source) {
-            try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(building)/\(name)")
+            // Of a link what it leads to: the copy must not change when that does.
+            try FileManager.default.copyItem(atPath: resolved("\(source)/\(name)"), toPath: "\(building)/\(name)")
+            try writeOut("\(building)/\(name)")
         }
-        guard try self.digest(of: building) == digest else {
+        try writeOut(building)
+        guard try isPlain(building), try self.digest(of: building) == digest else {
             try? FileManager.default.removeItem(atPath: building)
             throw APIErrorBody.conflict("the files in \(source) changed while they were read; try again")
         }
         guard rename(building, target) == 0 else {
             throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: target])
+        }
+        try writeOut(folder)
+    }
+
+    /// Whether all in a folder is regular files, and no link was put there between a look and the copy.
+    private func isPlain(_ folder: String) throws -> Bool {
+        try FileManager.default.contentsOfDirectory(atPath: folder).allSatisfy { name in
+            try FileManager.default.attributesOfItem(atPath: "\(folder)/\(name)")[.type] as? FileAttributeType
+                == .typeRegular
+        }
+    }
+
+    /// Puts a file or a folder on the disk (`fsync`).
+    private func writeOut(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        defer { if descriptor >= 0 { close(descriptor) } }
+        guard descriptor >= 0, fsync(descriptor) == 0 else {
+            throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path])
         }
     }
 
@@ -63,11 +84,15 @@ struct Artifacts {
         return removed
     }
 
+    private func resolved(_ path: String) -> String {
+        URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    }
+
+    /// The regular files, and the links to such; to read a pipe would wait without end.
     private func files(in folder: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter { name in
-            var isFolder: ObjCBool = false
-            return FileManager.default.fileExists(atPath: "\(folder)/\(name)", isDirectory: &isFolder)
-                && !isFolder.boolValue
+            var status = stat()
+            return stat("\(folder)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFREG
         }
     }
 

@@ -16,8 +16,14 @@ struct Store {
             // A record must be on the disk before the flip that it speaks of.
             try db.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
         }
+        // Configurations may hold what is nobody else's business. SQLite gives its journals the mode of the file.
+        if !FileManager.default.fileExists(atPath: path) {
+            guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+            else {
+                throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path])
+            }
+        }
         queue = try DatabaseQueue(path: path, configuration: configuration)
-        // Configurations may hold what is nobody else's business.
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
         try Self.migrator.migrate(queue)
     }

@@ -131,6 +131,8 @@ extension Manager {
                     removed += try directory.collectState().map { "state \($0)" }
                 }
                 removed += try collectArtifacts()
+                let processes = plugins.runner.sweep()
+                if processes > 0 { removed.append("\(processes) processes that plugins left behind") }
                 record(
                     "gc", nil, outcome: "done", by: caller.name,
                     removed.isEmpty ? "nothing to remove" : removed.joined(separator: ", "))

@@ -16,6 +16,7 @@ extension Manager {
                 if !removed.isEmpty {
                     recovered(nil, "removed what no generation needs: \(removed.joined(separator: ", "))")
                 }
+                plugins.runner.sweep()
                 updateRuns()
             }
         } catch {

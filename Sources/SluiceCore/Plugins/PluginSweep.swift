@@ -3,7 +3,7 @@
 internal import Glibc
 
 /// Ends what a plugin left behind outside of its process group (`setsid`, a daemon): a process of the plugins' user
-/// whose group is not led by a child of this process.
+/// whose group has lost its leader, or whose leader has lost its parent. A second manager's plugins have theirs.
 enum PluginSweep {
     /// Does nothing unless the user is the plugins' alone.
     /// - Returns: How many processes it killed.
@@ -17,8 +17,7 @@ enum PluginSweep {
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             guard let pid = Int32(name), owner(of: pid) == user.uid, let process = Process(pid) else { continue }
-            // A plugin that is being started now has this process as its leader's parent, too.
-            if let leader = Process(process.group), leader.parent == getpid() { continue }
+            if let leader = Process(process.group), leader.parent != 1 { continue }
             if kill(pid, SIGKILL) == 0 { killed += 1 }
         }
         return killed

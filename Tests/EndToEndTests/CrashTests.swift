@@ -65,6 +65,11 @@ extension EndToEnd {
                 points: [.detachRecorded, .linkDetached, .hookPartlyRemoved, .artifactsCollected]),
         ]
 
+        @Test func noStepIsLeftOut() {
+            let tried = Set(Self.actions.flatMap(\.points))
+            #expect(Set(FaultPoint.allCases).subtracting(tried).isEmpty)
+        }
+
         @Test(arguments: actions)
         func everyStepOf(_ action: Action) async throws {
             for point in action.points {

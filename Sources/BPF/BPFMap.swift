@@ -22,6 +22,15 @@ public struct MapType: RawRepresentable, Sendable, Hashable, CustomStringConvert
     /// Whether each CPU has its own value.
     public var isPerCPU: Bool { [.perCPUHash, .perCPUArray, .lruPerCPUHash].contains(self) }
 
+    /// Whether a value is a descriptor of the process that sets it: of a program, a map, a socket, a cgroup, an event.
+    public var holdsDescriptors: Bool {
+        [
+            BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_TYPE_PERF_EVENT_ARRAY, BPF_MAP_TYPE_CGROUP_ARRAY,
+            BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_SOCKHASH,
+            BPF_MAP_TYPE_XSKMAP, BPF_MAP_TYPE_REUSEPORT_SOCKARRAY,
+        ].contains { $0.rawValue == rawValue }
+    }
+
     /// libbpf's name: `percpu_array`.
     public var description: String {
         libbpf_bpf_map_type_str(bpf_map_type(rawValue)).map { String(cString: $0) } ?? "type \(rawValue)"

@@ -141,6 +141,12 @@ public final class BPFObject {
             bpf_program__set_autoload(current, current == program)
             other = bpf_object__next_program(raw, current)
         }
+        // Who pins what is the loader's affair: a map that asks for a pin by its name would be shared behind its back.
+        var map = bpf_object__next_map(raw, nil)
+        while let current = map {
+            bpf_map__set_pin_path(current, nil)
+            map = bpf_object__next_map(raw, current)
+        }
         // What the section name says is not trusted: all programs of an array must agree in type, attach type and frags.
         bpf_program__set_type(program, BPF_PROG_TYPE_XDP)
         bpf_program__set_expected_attach_type(program, BPF_XDP)

@@ -69,6 +69,14 @@ extension BPFTests {
             #expect(error?.description.contains("it has: ") == true)
         }
 
+        @Test func aMapIsNotPinnedByItsName() throws {
+            let pin = "/sys/fs/bpf/sluicefixture_pinned"
+            defer { try? Pin.remove(pin) }
+            let object = try Self.fixture("greedy")
+            try object.loadXDP(program: "greedy", frags: true)
+            #expect(!Bpffs.exists(pin))
+        }
+
         @Test func aSchemaTellsLayoutsOfOneSizeApart() throws {
             let first = try #require(try Self.fixture().map("marks"))
             let again = try #require(try Self.fixture().map("marks"))

@@ -140,7 +140,7 @@ extension EndToEnd {
                 #expect(try site.verdict(port: 7) == .pass)
                 let status = try site.status()
                 #expect(status.stages.count == 32)
-                #expect(status.stages.allSatisfy { $0.counters?.verdicts["next"]?.packets == 1 })
+                #expect(status.stages.allSatisfy { ($0.counters?.verdicts["next"]?.packets ?? 0) >= 1 })
                 #expect(status.rootFallbacks == 0)
             }
         }

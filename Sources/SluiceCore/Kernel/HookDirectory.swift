@@ -44,7 +44,13 @@ struct HookDirectory {
         else { return nil }
         let id = slot.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
         return try generations().last { number in
-            (try? BPFProgram.pinned(at: generation(number).stage(1)).id) == id
+            do throws(BPFError) {
+                return try BPFProgram.pinned(at: generation(number).stage(1)).id == id
+            } catch {
+                // Any other failure says nothing about the slot, and who takes it for empty builds the chain anew.
+                guard error.errno == .noEntry else { throw error }
+                return false
+            }
         }
     }
 

@@ -30,6 +30,10 @@ struct ObjectCheck {
             throw failure("it sets \"\(constant)\"; names that begin with sluice_ are the manager's")
         }
         let maps = object.maps
+        // They stand in the paths of pins.
+        for map in maps where !PluginName.isIdentifier(map.name) {
+            throw failure("\(plan.object) has a map \"\(map.name)\", which is not a C name of at most 63 characters")
+        }
         for (name, contents) in plan.maps {
             guard let map = maps.first(where: { $0.name == name }), !name.hasPrefix("sluice_") else {
                 let own = maps.map(\.name).filter { !$0.hasPrefix("sluice_") }
@@ -52,6 +56,10 @@ struct ObjectCheck {
         }
         guard !map.isState || contents.entries.isEmpty else {
             throw failure("it fills the state map \"\(map.name)\"; state is only ever written by the program")
+        }
+        // The plugin's number would be taken for one of the manager's own descriptors.
+        guard !map.type.holdsDescriptors || contents.entries.isEmpty else {
+            throw failure("it fills the map \"\(map.name)\", a \(map.type), whose values are descriptors")
         }
         guard contents.entries.count <= map.maxEntries else {
             throw failure(

@@ -66,6 +66,9 @@ extension Manager {
             throw StageError("the stage has no configuration map \"\(name)\"", at: "map")
         }
         let map = try BPFMap.pinned(at: path)
+        guard !map.type.holdsDescriptors else {
+            throw StageError("the map \"\(name)\" is a \(map.type), whose values are descriptors", at: "map")
+        }
         for (place, entry) in entries.enumerated()
         where entry.key.raw.count != map.keySize || entry.value.raw.count != map.valueSize {
             throw StageError(

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import BPF
+import StageKit
+import StageTesting
+import Testing
+
+@testable import SluiceCore
+
+@Suite struct ObjectCheckTests {
+    private static func check(_ maps: [String: MapPlan]) throws {
+        let plan = StagePlan(object: "greedy.bpf.o", program: "greedy", frags: true, maps: maps, verdicts: [.next])
+        let object = try BPFObject(contentsOf: BuildProducts.object("greedy", of: "fixture-stage"))
+        _ = try ObjectCheck(stage: "a", plugin: "fixture-stage", plan: plan, object: object).run()
+    }
+
+    @Test func aPlanPutsNoDescriptorsIntoMaps() throws {
+        let entry = MapEntry(key: Bytes([0, 0, 0, 0]), value: Bytes([3, 0, 0, 0]))
+        try Self.check([:])
+        try Self.check(["sluicefixture_pinned": MapPlan(entries: [entry])])
+        let error = #expect(throws: (any Error).self) { try Self.check(["programs": MapPlan(entries: [entry])]) }
+        #expect("\(error!)".contains("a prog_array, whose values are descriptors"), "\(error!)")
+    }
+}

@@ -60,11 +60,13 @@ struct XDPHook {
             do throws(BPFError) {
                 link = try XDP.attach(root, to: interface, mode: used)
             } catch {
-                guard mode == .auto, error.errno == .notSupported else { throw explain(error, mode: used) }
+                guard mode == .auto, error.errno == .notSupported else {
+                    throw explain(error, mode: used, after: notes)
+                }
                 used = .generic
                 notes.append("generic mode: the driver of \(hook.interface) has no native XDP; every packet costs more")
                 do throws(BPFError) { link = try XDP.attach(root, to: interface, mode: .generic) } catch {
-                    throw explain(error, mode: used)
+                    throw explain(error, mode: used, after: notes)
                 }
             }
             FaultPoint.linkAttached.hit()
@@ -122,7 +124,7 @@ struct XDPHook {
             cause: "the interface already runs \(Self.describe(foreign)); remove it, or pass --replace")
     }
 
-    private func explain(_ error: BPFError, mode: XDPMode) -> BPFError {
+    private func explain(_ error: BPFError, mode: XDPMode, after done: [String]) -> BPFError {
         let remedy: String? =
             switch error.errno {
             case .notSupported where mode == .native:
@@ -131,7 +133,9 @@ struct XDPHook {
             case .busy, .exists: "another program took the interface meanwhile; see `bpftool net`"
             default: nil
             }
-        return BPFError("attach", "\(hook) (\(mode))", cause: remedy ?? error.cause, errno: error.errno)
+        let causes = [remedy ?? error.cause] + done.map { "\($0); the hook is bare now" }
+        let cause = causes.compactMap(\.self).joined(separator: "; ")
+        return BPFError("attach", "\(hook) (\(mode))", cause: cause.isEmpty ? nil : cause, errno: error.errno)
     }
 
     /// `program "xdp_filter" (#158, native)`; the name only where it may be looked up.

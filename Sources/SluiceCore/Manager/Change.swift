@@ -168,7 +168,7 @@ extension Manager {
     func previousGeneration(of hook: HookID, live: Int?) throws -> Int? {
         let pinned = Set(try directory(hook).generations())
         return try store.generations(of: hook.description)
-            .filter { $0.number != live && pinned.contains($0.number) && $0.liveSince != nil }
-            .max { ($0.liveSince ?? "") < ($1.liveSince ?? "") }?.number
+            .filter { $0.number != live && pinned.contains($0.number) && $0.liveOrder > 0 }
+            .max { $0.liveOrder < $1.liveOrder }?.number
     }
 }

@@ -76,7 +76,7 @@ extension Manager {
         if status.live == nil {
             problem(
                 "the chain is wanted but not in the kernel",
-                "apply its spec again, or restart sluiced, which rebuilds it")
+                "apply its spec again")
         } else if status.state == .missing {
             problem("the root is not attached to the interface", "check the interface, then apply the spec again")
         }

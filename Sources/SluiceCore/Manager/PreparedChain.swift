@@ -104,36 +104,45 @@ extension Manager {
         }
     }
 
-    /// What becomes of each state map whose layout differs from the live one's, as its plugin says.
+    /// What becomes of the live generation's state, map by map; where a layout differs, as the plugin says.
     private func migrations(of chain: ResolvedChain, from live: StoredGeneration?) async throws -> [String] {
+        guard let live else { return [] }
         var notes: [String] = []
-        for stage in chain.stages {
-            guard
-                let before = live?.resolved.stages.first(where: { $0.name == stage.name && $0.plugin == stage.plugin })
-            else { continue }
-            for (map, schema) in stage.state.sorted(by: { $0.key < $1.key }) {
-                guard let old = before.state[map] else { continue }
-                if old == schema {
-                    notes.append(
-                        "stage \"\(stage.name)\": state map \"\(map)\" is shared with generation \(live!.number)")
-                    continue
+        for before in live.resolved.stages {
+            let stage = chain.stages.first { $0.name == before.name && $0.plugin == before.plugin }
+            for (map, old) in before.state.sorted(by: { $0.key < $1.key }) {
+                let fate: String
+                if let stage, let schema = stage.state[map] {
+                    fate =
+                        old == schema
+                        ? "is shared with generation \(live.number)"
+                        : try await newLayout(of: map, old, schema, stage, before, live.number, chain.spec.hook)
+                } else {
+                    fate = "is used no more; a rollback to generation \(live.number) finds it as it is now"
                 }
-                let request = MigrationRequest(map: map, fromVersion: before.version, fromSchema: old, toSchema: schema)
-                let installed = try plugins.find(stage.plugin, version: stage.version, stage: stage.name)
-                switch try await plugins.migrate(installed, request) {
-                case .drop:
-                    notes.append(
-                        "stage \"\(stage.name)\": state map \"\(map)\" has another layout; it starts empty, as its plugin says"
-                    )
-                case .refuse:
-                    throw APIErrorBody.refused(
-                        "\(chain.spec.hook): stage \"\(stage.name)\": state map \"\(map)\" has another layout or size than in "
-                            + "generation \(live!.number) (\(before.plugin) \(before.version)), and its plugin refuses to start "
-                            + "it empty; keep the size, or detach the hook and apply again, which loses that state")
-                }
+                notes.append("stage \"\(before.name)\": state map \"\(map)\" \(fate)")
             }
         }
         return notes
+    }
+
+    /// Asks the plugin about a state map whose layout or size differs from the live one's.
+    private func newLayout(
+        of map: String, _ old: String, _ schema: String, _ stage: ResolvedStage, _ before: ResolvedStage, _ number: Int,
+        _ hook: String
+    ) async throws -> String {
+        let request = MigrationRequest(map: map, fromVersion: before.version, fromSchema: old, toSchema: schema)
+        let installed = try plugins.find(stage.plugin, version: stage.version, stage: stage.name)
+        guard try await plugins.migrate(installed, request) == .drop else {
+            throw APIErrorBody.refused(
+                "\(hook): stage \"\(stage.name)\": state map \"\(map)\" has another layout or size than in generation "
+                    + "\(number) (\(before.plugin) \(before.version)), and its plugin refuses to start it empty; keep the size, "
+                    + "or detach the hook and apply again, which loses that state")
+        }
+        let pin = directory(try HookID(parsing: hook)).state(stage: stage.name, map: map, schema: schema)
+        return Bpffs.exists(pin)
+            ? "has another layout; it is as an older generation that is still kept left it"
+            : "has another layout; it starts empty, as its plugin says"
     }
 }
 

@@ -27,7 +27,8 @@ struct HookID: Hashable, Sendable, CustomStringConvertible {
         }
         self.kind = kind
         self.interface = interface
-        self.netns = netns
+        // The same folder by its old name: one namespace, one hook.
+        self.netns = netns.map { $0.hasPrefix("/var\(Self.netnsFolder)") ? String($0.dropFirst(4)) : $0 }
     }
 
     /// Parses what people type. `netns` is the spec's key of that name, which may stand instead of `@...`.

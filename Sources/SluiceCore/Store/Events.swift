@@ -4,12 +4,17 @@ internal import GRDB
 internal import SluiceAPI
 
 extension Store {
+    static let eventsKept = 100_000
+
     /// Adds to the audit trail.
     func record(
         _ action: String, _ hook: String?, outcome: String, author: String, _ message: String
     ) throws -> Event {
         let time = Self.timestamp()
         return try write { db in
+            // The newest are kept; a stage's `run` may add some every second.
+            try db.execute(
+                sql: "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", arguments: [Self.eventsKept])
             try db.execute(
                 sql: "INSERT INTO event (time, action, hook, outcome, author, message) VALUES (?, ?, ?, ?, ?, ?)",
                 arguments: [time, action, hook, outcome, author, message])

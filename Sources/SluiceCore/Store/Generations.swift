@@ -10,6 +10,8 @@ struct StoredGeneration {
     var state: GenerationState
     var created: String
     var liveSince: String?
+    /// When it last went live, in the hook's own count; 0 for never.
+    var liveOrder = 0
     var author: String
     var reason: String
     var changes: [String]
@@ -81,8 +83,12 @@ extension Store {
                 sql: "UPDATE generation SET state = 'kept' WHERE hook = ? AND state = 'live' AND number <> ?",
                 arguments: [hook, number])
             try db.execute(
-                sql: "UPDATE generation SET state = 'live', live_since = ? WHERE hook = ? AND number = ?",
-                arguments: [Self.timestamp(), hook, number])
+                sql: """
+                    UPDATE generation SET state = 'live', live_since = ?,
+                        live_order = 1 + (SELECT max(live_order) FROM generation WHERE hook = ?)
+                    WHERE hook = ? AND number = ?
+                    """,
+                arguments: [Self.timestamp(), hook, hook, number])
             try db.execute(sql: "UPDATE chain SET wanted = 1 WHERE hook = ?", arguments: [hook])
         }
     }
@@ -116,7 +122,7 @@ extension Store {
     private static func generation(_ row: Row) throws -> StoredGeneration {
         StoredGeneration(
             number: row["number"], state: GenerationState(rawValue: row["state"]) ?? .retired, created: row["created"],
-            liveSince: row["live_since"], author: row["author"], reason: row["reason"],
+            liveSince: row["live_since"], liveOrder: row["live_order"], author: row["author"], reason: row["reason"],
             changes: try JSONDecoder().decode([String].self, from: Data((row["changes"] as String).utf8)),
             resolved: try JSONDecoder().decode(ResolvedChain.self, from: Data((row["resolved"] as String).utf8)))
     }

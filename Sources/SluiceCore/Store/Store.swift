@@ -45,6 +45,8 @@ struct Store {
                         state TEXT NOT NULL,
                         created TEXT NOT NULL,
                         live_since TEXT,
+                        -- Rises with each time a generation of the hook goes live: clocks step, this does not.
+                        live_order INTEGER NOT NULL DEFAULT 0,
                         author TEXT NOT NULL,
                         reason TEXT NOT NULL,
                         changes TEXT NOT NULL,
@@ -52,7 +54,7 @@ struct Store {
                         PRIMARY KEY (hook, number)
                     ) STRICT;
                     CREATE UNIQUE INDEX generation_live ON generation (hook) WHERE state = 'live';
-                    -- The audit trail: never changed, only added to.
+                    -- The audit trail: never changed, only added to; the newest 100,000 are kept.
                     CREATE TABLE event (
                         id INTEGER PRIMARY KEY AUTOINCREMENT,
                         time TEXT NOT NULL,

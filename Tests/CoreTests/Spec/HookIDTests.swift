@@ -11,6 +11,7 @@ import Testing
         ("xdp:eth0.100", "xdp:eth0.100", nil, "xdp:eth0%2E100"),
         ("xdp:eth0@edge", "xdp:eth0@edge", "/run/netns/edge", "xdp:eth0@edge"),
         ("xdp:eth0@/run/netns/edge", "xdp:eth0@edge", "/run/netns/edge", "xdp:eth0@edge"),
+        ("xdp:eth0@/var/run/netns/edge", "xdp:eth0@edge", "/run/netns/edge", "xdp:eth0@edge"),
         ("xdp:eth0@/proc/7/ns/net", "xdp:eth0@/proc/7/ns/net", "/proc/7/ns/net", "xdp:eth0@%2Fproc%2F7%2Fns%2Fnet"),
         ("xdp:å%", "xdp:å%", nil, "xdp:%C3%A5%25"),
     ])

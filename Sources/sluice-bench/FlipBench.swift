@@ -26,7 +26,7 @@ enum FlipBench {
             .ethernet(), .ipv4(from: "10.9.0.2", to: "10.9.0.1"), .udp(from: 1, to: 2), .payload(18))
         let clock = ContinuousClock()
 
-        // How fast the flood is when nothing flips, then while flips come at full rate, then at ten a second.
+        // How fast the flood is when nothing flips, then while some 3,000 flips come a second.
         let flood = try LiveFrames(lab: lab, interface: "flood1", netns: "client", packet: packet)
         try lab.until("the flood flows") { flood.sent > 200_000 }
         let still = try rate(flood, for: .seconds(2), clock)
@@ -37,6 +37,8 @@ enum FlipBench {
             let target = number.isMultiple(of: 2) ? first.fd.raw : second.fd.raw
             try entry.update(key: bytes(of: UInt32(0)), value: bytes(of: target))
             flip.add((clock.now - start) / .microseconds(1))
+            // Each flip patches the running code on all CPUs; without a pause that alone takes most of both.
+            try clock.pause(.microseconds(300))
         }
         let during = Double(flood.sent - sentBefore) / ((clock.now - begin) / .seconds(1)) / 1e6
         let sent = try flood.stop()
@@ -57,7 +59,7 @@ enum FlipBench {
             Figure(
                 "flip", "µs", flip, note: "\(flips) flips; \(sent) packets: 0 lost, 0 mixed, 0 through the fall-back"),
             Figure("flood before the flips", "Mpps", undisturbed),
-            Figure("flood during the flips, at full rate", "Mpps", flooded),
+            Figure("flood during the flips, some 3,000 a second", "Mpps", flooded),
         ]
     }
 

@@ -13,5 +13,5 @@ set -u
         bpftool --json "$kind" show 2> /dev/null \
             | jq -r --arg kind "$kind" '.[]? | select((.name // .type // "") | test("^sluice|xdp")) | "bpf \($kind): \(.name // .type)"'
     done
-    pgrep -l '^(sluice|noop|volumetric|fixture)' | sed -E 's/^[0-9]+/process:/'
+    ps -eo comm= | awk '/^(sluice|noop|volumetric|fixture)/ { print "process: " $1 }'
 } | sort

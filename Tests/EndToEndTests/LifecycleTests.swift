@@ -71,15 +71,19 @@ extension EndToEnd {
                 let site = try Site(lab)
                 try site.start()
                 let limited = Site.dropping(port: 7).replacingOccurrences(
-                    of: "config:", with: "config:\n          limit: {packets-per-second: 1, burst: 5}")
+                    of: "config:", with: "config:\n          limit: {packets-per-second: 1, burst: 60}")
                 try site.apply(limited)
-                for _ in 1...5 { #expect(try site.verdict(port: 9) == .pass) }
-                #expect(try site.verdict(port: 9) == .drop)
+                #expect(try Self.passed(60, site) == 60)
                 // The bucket is as empty behind the upgrade as before it: one packet a second fills it slowly.
                 let plan = try site.must("upgrade", "xdp:edge0", "dos", "--to", "1.1")
                 #expect(plan.contains("shared with generation 1"))
-                #expect(try site.verdict(port: 9) == .drop)
+                #expect(try Self.passed(60, site) < 30)
             }
+        }
+
+        /// How many of so many packets pass.
+        private static func passed(_ count: Int, _ site: Site) throws -> Int {
+            try (0..<count).filter { _ in try site.verdict(port: 9) == .pass }.count
         }
 
         @Test func aDaemonThatComesBackKnowsEverything() async throws {

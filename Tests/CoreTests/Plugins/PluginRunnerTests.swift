@@ -31,14 +31,7 @@ import Testing
         let folder = PluginsFolder()
         let plugin = try folder.install(built: "noop", "1.0")
         let runner = PluginRunner(user: folder.user)
-        let clock = ContinuousClock()
-        var shortest = Duration.seconds(100)
-        for _ in 0..<5 {
-            let start = clock.now
-            #expect(try await runner.plan(plugin, ["verdict": "drop"]).verdicts == [.drop])
-            shortest = min(shortest, clock.now - start)
-        }
-        #expect(shortest < .milliseconds(200), "\(shortest)")
+        #expect(try await runner.plan(plugin, ["verdict": "drop"]).verdicts == [.drop])
         let error = try await #require(throws: PluginError.self) { try await runner.plan(plugin, ["verdic": "drop"]) }
         #expect(error.description == #"plugin "noop" 1.0: config: verdic: unknown key; did you mean "verdict"?"#)
     }

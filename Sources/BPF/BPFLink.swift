@@ -45,14 +45,24 @@ public struct BPFLink: ~Copyable, Sendable {
 extension BPFLink {
     /// The link by which a program is attached to an interface, found among all of the machine's links
     /// (`BPF_LINK_GET_NEXT_ID`; needs `CAP_SYS_ADMIN`). Nil when it was attached without a link, or may not be seen.
-    public static func find(program: UInt32, interface: Int) -> BPFLink? {
+    /// - Throws: when there are two: a link does not tell its network namespace, and an interface's index is the same
+    ///   in many.
+    public static func find(program: UInt32, interface: Int) throws(BPFError) -> BPFLink? {
         var id: UInt32 = 0
+        var found: BPFLink?
         while bpf_link_get_next_id(id, &id) == 0 {
             let raw = bpf_link_get_fd_by_id(id)
             guard raw >= 0 else { continue }
             let link = BPFLink(taking: OwnedFD(taking: raw))
-            if let info = try? link.info(), info.programID == program, info.interface == interface { return link }
+            guard let info = try? link.info(), info.programID == program, info.interface == interface else { continue }
+            if case .some = found {
+                throw BPFError(
+                    "find the link of", "program #\(program)",
+                    cause: "interfaces #\(interface) of two network namespaces run it; detach it by hand (bpftool link)"
+                )
+            }
+            found = consume link
         }
-        return nil
+        return found
     }
 }

@@ -27,7 +27,7 @@ extension BPFTests {
                     #expect(try link.info().interface == interface)
                     let busy = #expect(throws: BPFError.self) { _ = try XDP.attach(program, to: interface, mode: mode) }
                     #expect(busy?.errno == .busy)
-                    let found = BPFLink.find(program: program.id, interface: interface)?.fd.raw
+                    let found = try BPFLink.find(program: program.id, interface: interface)?.fd.raw
                     #expect(found != nil)
                     try link.detach()
                     #expect(try XDP.attached(to: interface).isEmpty)
@@ -43,7 +43,7 @@ extension BPFTests {
                 let interface = XDP.interfaceIndex("x0")!
                 let attached = try XDP.attached(to: interface)
                 #expect(attached.count == 1)
-                let link = BPFLink.find(program: attached[0].programID, interface: interface)?.fd.raw
+                let link = try BPFLink.find(program: attached[0].programID, interface: interface)?.fd.raw
                 #expect(link == nil)
                 try XDP.remove(attached[0], from: interface)
                 #expect(try XDP.attached(to: interface).isEmpty)

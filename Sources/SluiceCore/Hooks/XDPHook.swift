@@ -146,7 +146,7 @@ struct XDPHook {
     }
 
     private static func remove(_ foreign: XDP.Attached, from interface: Int) throws(BPFError) {
-        if let link = BPFLink.find(program: foreign.programID, interface: interface) {
+        if let link = try BPFLink.find(program: foreign.programID, interface: interface) {
             try link.detach()
         } else {
             try XDP.remove(foreign, from: interface)

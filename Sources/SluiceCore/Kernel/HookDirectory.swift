@@ -61,9 +61,9 @@ struct HookDirectory {
     }
 
     /// Whether the root is attached: its link is pinned, and its interface still there.
-    func isAttached() -> Bool {
-        guard let info = try? BPFLink.pinned(at: link).info() else { return false }
-        return info.interface != 0
+    func isAttached() throws(BPFError) -> Bool {
+        guard Bpffs.exists(link) else { return false }
+        return try BPFLink.pinned(at: link).info().interface != 0
     }
 
     /// Removes a generation's pins, in an order that a crash at any step leaves recoverable: renamed first, so that it is no

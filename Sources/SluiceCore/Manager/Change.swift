@@ -38,7 +38,7 @@ extension Manager {
         let xdp = XDPHook(directory: directory)
         let chain = prepared.resolved
         var lines: [String] = []
-        let isAttached = directory.isAttached()
+        let isAttached = try directory.isAttached()
         if !isAttached { try xdp.check(replace: replace) }
         change.lap("check")
 
@@ -117,7 +117,7 @@ extension Manager {
         let directory = directory(hook)
         do {
             if let live, try directory.live() == number { try directory.flip(to: live) }
-            if live == nil, !directory.isAttached() {
+            if try live == nil && !directory.isAttached() {
                 try Bpffs.removeTree(directory.path)
             } else {
                 try Bpffs.removeTree(directory.building(number).path)

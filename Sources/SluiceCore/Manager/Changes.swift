@@ -8,7 +8,7 @@ extension Manager {
         var chains: [ChainPlan] = []
         for spec in try SpecParser.parse(request.spec, source: request.source) {
             let prepared = try await prepare(spec)
-            if !directory(prepared.hook).isAttached() {
+            if try !directory(prepared.hook).isAttached() {
                 try XDPHook(directory: directory(prepared.hook)).checkInterface()
             }
             chains.append(prepared.plan)
@@ -158,7 +158,7 @@ extension Manager {
         let directory = directory(chain.hook)
         guard chain.plan.action == .none else { return try commit(chain, change, replace: replace) }
         var lines = ["nothing to change"]
-        if !directory.isAttached() {
+        if try !directory.isAttached() {
             let (mode, notes) = try XDPHook(directory: directory).attach(
                 mode: chain.resolved.spec.mode, replace: replace)
             lines = ["attached the root to \(chain.hook) again (\(mode))"] + notes

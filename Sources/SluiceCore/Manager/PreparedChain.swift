@@ -71,7 +71,7 @@ extension Manager {
         var notes = try await migrations(of: resolved, from: live)
         if let live {
             try checkRoot(resolved, against: live.resolved)
-            if !directory(hook).isAttached() {
+            if try !directory(hook).isAttached() {
                 notes.append("the root is not attached any more; apply attaches it again")
             }
         }

@@ -55,7 +55,7 @@ extension Manager {
                 try settleRecords(hook)
                 return
             }
-            if !directory.isAttached() { try bringBack(hook) }
+            if try !directory.isAttached() { try bringBack(hook) }
         } catch {
             record(
                 "recover", hook.description, outcome: "failed", by: "sluiced",
@@ -82,7 +82,7 @@ extension Manager {
     private func settle(_ directory: HookDirectory, wanted: Bool?) throws -> Bool {
         let hook = directory.hook
         let live = try directory.live()
-        let attached = directory.isAttached()
+        let attached = try directory.isAttached()
         let building = try store.generations(of: hook.description).filter { $0.state == .building }
         let unfinished = building.contains { $0.number == live }
         if wanted != true, !(attached && unfinished) {

@@ -35,7 +35,7 @@ extension Manager {
                 notes: wanted
                     ? ["the chain is wanted but not in the kernel: nothing is filtered; see `sluicectl doctor`"] : [])
         }
-        let attached = directory.isAttached()
+        let attached = try directory.isAttached()
         let manifest = try Manifest(pinnedAt: directory.generation(live).meta)
         let stored = generations.first { $0.number == live }
         let mode = XDPHook(directory: directory).mode()

@@ -86,6 +86,25 @@ extension EndToEnd {
             try (0..<count).filter { _ in try site.verdict(port: 9) == .pass }.count
         }
 
+        @Test func aLimitBehindAStageDoesNotFailItsSamples() async throws {
+            try await Lab.run { lab in
+                let site = try Site(lab)
+                try site.start()
+                // The noop's sample takes the one packet that the stage behind lets through.
+                try site.apply(
+                    """
+                    chains:
+                      - hook: xdp:edge0
+                        stages:
+                          - {name: first, plugin: noop}
+                          - name: dos
+                            plugin: volumetric-dos
+                            config: {limit: {packets-per-second: 1, burst: 1}}
+                    """)
+                #expect(try site.status().live == 1)
+            }
+        }
+
         @Test func aDaemonThatComesBackKnowsEverything() async throws {
             try await Lab.run { lab in
                 let site = try Site(lab)

@@ -103,5 +103,5 @@ struct GenerationBuilder {
 
 extension FaultVerdict {
     /// The verdict's number in XDP.
-    var xdp: Int { self == .pass ? 2 : 1 }
+    var xdp: UInt32 { (self == .pass ? Verdict.pass : .drop).xdp }
 }

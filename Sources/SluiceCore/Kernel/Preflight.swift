@@ -19,8 +19,12 @@ struct Preflight {
             let program = try BPFProgram.pinned(at: directory.stage(index + 1))
             for sample in stage.plan.samples {
                 count += 1
-                let got = try program.testRun(packet: sample.packet.raw).returnValue
+                var got = try program.testRun(packet: sample.packet.raw).returnValue
                 let expected = try expected(of: sample, at: index)
+                if got != expected, sample.expect == .next {
+                    // A limit behind may have let the first packet through and stopped the one it is held against.
+                    got = try program.testRun(packet: sample.packet.raw).returnValue
+                }
                 guard got == expected else {
                     throw APIErrorBody(
                         code: "preflight-failed",
@@ -29,20 +33,18 @@ struct Preflight {
                             + "nothing was changed; the plugin's plan or its program is wrong")
                 }
             }
-            try directory.clearCounters(index + 1, of: stage)
         }
-        // Samples that went on have counted in later stages too.
         for (index, stage) in chain.stages.enumerated() { try directory.clearCounters(index + 1, of: stage) }
         return count
     }
 
     private func expected(of sample: Sample, at index: Int) throws -> UInt32 {
-        guard sample.expect == .next else { return UInt32(CounterRow.names.firstIndex(of: sample.expect.rawValue)!) }
-        guard index + 1 < chain.stages.count else { return 2 }  // XDP_PASS: the hook's "go on"
+        guard sample.expect == .next else { return sample.expect.xdp }
+        guard index + 1 < chain.stages.count else { return Verdict.pass.xdp }  // the hook's "go on"
         return try BPFProgram.pinned(at: directory.stage(index + 2)).testRun(packet: sample.packet.raw).returnValue
     }
 
-    static func name(_ verdict: UInt32) -> String {
-        verdict <= 4 ? CounterRow.names[Int(verdict)] : "the number \(verdict)"
+    private static func name(_ number: UInt32) -> String {
+        Verdict(xdp: number)?.rawValue ?? "the number \(number)"
     }
 }

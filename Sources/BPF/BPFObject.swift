@@ -147,7 +147,8 @@ public final class BPFObject {
             bpf_map__set_pin_path(current, nil)
             map = bpf_object__next_map(raw, current)
         }
-        // What the section name says is not trusted: all programs of an array must agree in type, attach type and frags.
+        // What the section name says is not trusted: all programs of an array must agree in type, attach type and
+        // frags.
         bpf_program__set_type(program, BPF_PROG_TYPE_XDP)
         bpf_program__set_expected_attach_type(program, BPF_XDP)
         bpf_program__set_flags(program, frags ? UInt32(1 << 5) : 0)  // BPF_F_XDP_HAS_FRAGS

@@ -4,7 +4,8 @@ internal import CKernel
 internal import Glibc
 
 /// Runs `body` in another network namespace. Namespaces belong to threads: `body` is synchronous, and should hold
-/// only system calls. Needs `CAP_SYS_ADMIN`. A thread that could not come back would poison the process, so then it ends.
+/// only system calls. Needs `CAP_SYS_ADMIN`. A thread that could not come back would poison the process, so then it
+/// ends.
 /// - Parameter path: the namespace's file, `/run/netns/edge`; nil for the one the thread is in.
 public func inNetworkNamespace<Result: ~Copyable>(
     _ path: String?, _ body: () throws(BPFError) -> Result

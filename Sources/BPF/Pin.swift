@@ -32,7 +32,8 @@ public enum Bpffs {
         ck_is_bpffs(path) == 1
     }
 
-    /// Makes a folder that only its owner may enter: who can open a pin can change what it holds. Quietly when it is there.
+    /// Makes a folder that only its owner may enter: who can open a pin can change what it holds. Quietly when it is
+    /// there.
     public static func makeFolder(_ path: String) throws(BPFError) {
         guard mkdir(path, 0o700) == 0 || Glibc.errno == EEXIST else {
             throw BPFError("make folder", path, errno: .current)

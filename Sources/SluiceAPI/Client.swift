@@ -73,8 +73,8 @@ public struct SluiceClient: Sendable {
         try decode(try await send(.POST, "/v1/gc"))
     }
 
-    /// `GET /v1/events` as a stream: the kept events after `since` (nil: none of them), then each as it happens, progress
-    /// included, until the daemon stops or the task is cancelled.
+    /// `GET /v1/events` as a stream: the kept events after `since` (nil: none of them), then each as it happens,
+    /// progress included, until the daemon stops or the task is cancelled.
     public func liveEvents(since: Int64? = nil) -> AsyncThrowingStream<Event, any Error> {
         let target = "/v1/events" + (since.map { "?since=\($0)" } ?? "")
         return AsyncThrowingStream { continuation in

@@ -34,8 +34,8 @@ extension SluiceClient {
                 }
                 var request: [HTTPClientRequestPart] = [.head(head), .end(nil)]
                 if !body.isEmpty { request.insert(.body(.byteBuffer(ByteBuffer(bytes: body))), at: 1) }
-                // In one go: the server may answer and close as soon as it has seen the head. What it said then is there to
-                // be read even if the rest could not be written.
+                // In one go: the server may answer and close as soon as it has seen the head. What it said then is
+                // there to be read even if the rest could not be written.
                 do { try await outbound.write(contentsOf: request) } catch is ChannelError {} catch is IOError {}
                 answer: for try await part in inbound {
                     switch part {

@@ -2,8 +2,9 @@
 
 internal import Foundation
 
-/// The steps after which a crash is tried: each names what has just been done. In a debug build the environment variable
-/// `SLUICE_FAULT` holding a point's name makes the daemon kill itself there with SIGKILL; a release build has none of it.
+/// The steps after which a crash is tried: each names what has just been done. In a debug build the environment
+/// variable `SLUICE_FAULT` holding a point's name makes the daemon kill itself there with SIGKILL; a release build has
+/// none of it.
 public enum FaultPoint: String, CaseIterable, Sendable {
     case artifactsKept, generationRecorded
     case rootFolderMade, entryPinned, rootPinned

@@ -3,8 +3,8 @@
 internal import BPF
 public import StageKit
 
-/// A stage of a plan in the kernel, alone: nothing is attached, packets come by test run (`BPF_PROG_TEST_RUN`). Loaded as
-/// the manager loads it, with the slot of the next stage left empty, so that `next` can be told from `pass`.
+/// A stage of a plan in the kernel, alone: nothing is attached, packets come by test run (`BPF_PROG_TEST_RUN`). Loaded
+/// as the manager loads it, with the slot of the next stage left empty, so that `next` can be told from `pass`.
 ///
 /// Needs root, or `CAP_BPF` and `CAP_NET_ADMIN`. Everything goes when it goes.
 public final class StageUnderTest {
@@ -64,7 +64,8 @@ public final class StageUnderTest {
     }
 
     /// What the stage does with a packet, a frame from the Ethernet header on.
-    /// - Parameter count: Runs it so often on the same packet, as fast as the kernel can; the outcome is the last one's.
+    /// - Parameter count: Runs it so often on the same packet, as fast as the kernel can; the outcome is the last
+    /// one's.
     @discardableResult
     public func run(_ packet: [UInt8], repeat count: Int = 1) throws -> Outcome {
         let run = try program.testRun(packet: packet, repeat: count)

@@ -3,8 +3,8 @@
 @preconcurrency import Foundation
 import StageTesting
 
-/// `make bench`: what Sluice costs, on real packets and a real daemon, in one run. Times are never judged here; what must
-/// hold (no packet lost, none mixed) ends the run when it does not.
+/// `make bench`: what Sluice costs, on real packets and a real daemon, in one run. Times are never judged here; what
+/// must hold (no packet lost, none mixed) ends the run when it does not.
 @main
 enum Bench {
     static func main() {

@@ -8,8 +8,8 @@ enum Main {
         await Sluicectl.main(Self.arrange(Array(CommandLine.arguments.dropFirst())))
     }
 
-    /// `sluicectl --socket PATH status` as `sluicectl status --socket PATH`: ArgumentParser has an option where its command is,
-    /// people have these where they like.
+    /// `sluicectl --socket PATH status` as `sluicectl status --socket PATH`: ArgumentParser has an option where its
+    /// command is, people have these where they like.
     static func arrange(_ arguments: [String]) -> [String] {
         let withValue = ["--socket", "--output", "-o"]
         let alone = ["--verbose", "-v", "--no-color"]

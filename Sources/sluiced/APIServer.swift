@@ -15,8 +15,8 @@ struct APIServer: Service {
     var policy: AccessPolicy
     var connections: ConnectionTable
     var logger: Logger
-    /// Of one thread: plenty for a control socket, and closing the listener is ordered with accepting. It is shut down by
-    /// who made it, once no service waits for it any more.
+    /// Of one thread: plenty for a control socket, and closing the listener is ordered with accepting. It is shut down
+    /// by who made it, once no service waits for it any more.
     var group: any EventLoopGroup
     /// Called once connections are taken.
     var ready: @Sendable () -> Void

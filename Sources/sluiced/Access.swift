@@ -14,7 +14,8 @@ enum Access: Int, Comparable, Sendable {
 /// Who may do what: root and the group `sluice` change, the group `sluice-view` reads, nobody else does anything.
 ///
 /// This, not the socket's mode, is the gate. The mode has to let both groups in, and a file has one group; so it lets
-/// everybody connect, and who may not gets told so, by name of the group that is missing, before his request is looked at.
+/// everybody connect, and who may not gets told so, by name of the group that is missing, before his request is looked
+/// at.
 struct AccessPolicy: Sendable {
     /// The gid of the group `sluice`; nil when there is no such group.
     var change: gid_t?

@@ -63,7 +63,8 @@ struct Endpoint: Sendable {
             method: .post, path: path, access: access, summary: summary, body: body, answer: answer, respond: respond)
     }
 
-    /// The hook in `components` if the path matches; nil if it does not. The path of an endpoint without a hook gives "".
+    /// The hook in `components` if the path matches; nil if it does not. The path of an endpoint without a hook gives
+    /// "".
     func match(_ components: [Substring]) -> String? {
         var hook = ""
         let pattern = path.dropFirst().split(separator: "/")

@@ -20,7 +20,8 @@ extension APIResponder {
     /// The answer that does not end: the kept events after `last` (nil: none), then each as it happens.
     func stream(after last: Int64?, on channel: any Channel) -> Response {
         let body = ResponseBody { [manager, connections] writer in
-            // Listen first, then read what was kept, so that nothing falls between; what comes twice is dropped by its id.
+            // Listen first, then read what was kept, so that nothing falls between; what comes twice is dropped by its
+            // id.
             let live = await manager.liveEvents()
             let (items, feed) = AsyncStream<Item>.makeStream(bufferingPolicy: .bufferingOldest(Self.backlog))
             connections.streams(on: channel) { feed.finish() }

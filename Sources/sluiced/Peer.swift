@@ -6,8 +6,8 @@ import Glibc
 struct Peer: Sendable, Equatable {
     var pid: pid_t
     var uid: uid_t
-    /// The peer's effective and supplementary groups. What the process holds, not what the user database would grant it:
-    /// a process that gave up its groups has lost their rights, and no directory service is asked on the way.
+    /// The peer's effective and supplementary groups. What the process holds, not what the user database would grant
+    /// it: a process that gave up its groups has lost their rights, and no directory service is asked on the way.
     var groups: Set<gid_t>
 
     init(pid: pid_t, uid: uid_t, groups: Set<gid_t>) {

@@ -12,8 +12,8 @@ struct PeerTests {
     private func sluicectl(
         _ server: ServerFixture, groups: [gid_t], _ arguments: [String], input: String = ""
     ) async throws -> CommandRunner.Outcome {
-        // The build directory may be closed to others. A copy by another process: written in this one, the file could be
-        // open still in a child that another test starts at that moment, and then it cannot be run.
+        // The build directory may be closed to others. A copy by another process: written in this one, the file could
+        // be open still in a child that another test starts at that moment, and then it cannot be run.
         let copy = server.directory.appending(path: "sluicectl")
         if !FileManager.default.fileExists(atPath: copy.path) {
             _ = try await CommandRunner.run(

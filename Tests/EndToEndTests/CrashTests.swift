@@ -3,12 +3,13 @@
 import Foundation
 import SluiceAPI
 import SluiceCore
+import StageKit
 import StageTesting
 import Testing
 
 extension EndToEnd {
-    /// The daemon is killed after each single step of each change. Packets must see the old chain or the new one, the next
-    /// start must settle everything, and the change must then go through.
+    /// The daemon is killed after each single step of each change. Packets must see the old chain or the new one, the
+    /// next start must settle everything, and the change must then go through.
     @Suite struct CrashTests {
         struct Action: Sendable, CustomTestStringConvertible {
             var name: String

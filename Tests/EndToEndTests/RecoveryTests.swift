@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import SluiceAPI
 import SluiceCore
+import StageKit
 import StageTesting
 import Testing
 

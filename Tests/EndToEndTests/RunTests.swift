@@ -2,6 +2,7 @@
 
 import Foundation
 import SluiceAPI
+import StageKit
 import StageTesting
 import Testing
 

@@ -23,7 +23,8 @@ struct XDPHook {
         FaultPoint.rootPinned.hit()
     }
 
-    /// Says whether the root could be attached, without doing it: the interface is there, and no one else's program on it.
+    /// Says whether the root could be attached, without doing it: the interface is there, and no one else's program on
+    /// it.
     func check(replace: Bool) throws(APIErrorBody) {
         try inNamespace { interface throws(BPFError) in
             if !replace, let foreign = try XDP.attached(to: interface).first(where: { !isOurs($0) }) {
@@ -32,8 +33,9 @@ struct XDPHook {
         }
     }
 
-    /// Whether the interface's frames may be too big for one page, which is all that native XDP without frags takes. Drivers differ by
-    /// some hundred bytes (3,498 at best, 3,050 at worst), and the length of a packet in fragments costs a stage about 9 ns.
+    /// Whether the interface's frames may be too big for one page, which is all that native XDP without frags takes.
+    /// Drivers differ by some hundred bytes (3,498 at best, 3,050 at worst), and the length of a packet in fragments
+    /// costs a stage about 9 ns.
     func needsFrags() throws(APIErrorBody) -> Bool {
         var mtu = 0
         try inNamespace { _ throws(BPFError) in mtu = XDP.mtu(hook.interface) ?? 0 }

@@ -51,8 +51,8 @@ struct GenerationBuilder {
             if let entries = plan.maps[map.name]?.maxEntries { try map.setMaxEntries(Int(entries)) }
             if map.name == "sluice_chain" {
                 try map.reuse(array)
-            } else if map.isState {
-                let path = directory.state(stage: stage.name, map: map.name, schema: map.schema(of: stage.plugin))
+            } else if let schema = stage.state[map.name] {
+                let path = directory.state(stage: stage.name, map: map.name, schema: schema)
                 if Bpffs.exists(path) {
                     try map.reuse(BPFMap.pinned(at: path))
                 } else {
@@ -71,7 +71,7 @@ struct GenerationBuilder {
         let program = try object.program(plan.program)
         try program.pin(at: target.stage(slot))
         FaultPoint.stagePinned.hit()
-        for map in object.maps where !map.isState && map.name != "sluice_chain" {
+        for map in object.maps where stage.state[map.name] == nil && map.name != "sluice_chain" {
             try object.loadedMap(map.name).pin(at: target.map(slot, map.name))
         }
         FaultPoint.mapsPinned.hit()

@@ -66,9 +66,9 @@ struct HookDirectory {
         return try BPFLink.pinned(at: link).info().interface != 0
     }
 
-    /// Removes a generation's pins, in an order that a crash at any step leaves recoverable: renamed first, so that it is no
-    /// generation any more, then its pins. Only after `waitForPacketsInFlight()`: a program array empties itself when
-    /// its last pin goes, though packets are still in it.
+    /// Removes a generation's pins, in an order that a crash at any step leaves recoverable: renamed first, so that it
+    /// is no generation any more, then its pins. Only after `waitForPacketsInFlight()`: a program array empties itself
+    /// when its last pin goes, though packets are still in it.
     func remove(_ number: Int) throws {
         try Bpffs.rename(generation(number).path, to: dying(number).path)
         FaultPoint.retireRenamed.hit()

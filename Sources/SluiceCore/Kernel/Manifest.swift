@@ -4,8 +4,8 @@ internal import BPF
 internal import Foundation
 internal import SluiceAPI
 
-/// What a generation is, kept in the kernel beside it: a frozen map with one JSON value, pinned as `meta` and bound to the
-/// programs, so that whoever finds one of them knows whose it is. It is true even when the database is lost.
+/// What a generation is, kept in the kernel beside it: a frozen map with one JSON value, pinned as `meta` and bound to
+/// the programs, so that whoever finds one of them knows whose it is. It is true even when the database is lost.
 struct Manifest: Codable, Equatable {
     var hook: String
     var generation: Int

@@ -6,8 +6,8 @@ internal import StageKit
 
 /// Runs every stage's sample packets through the built chain, in the kernel, before it may go live.
 ///
-/// A sample starts at its own stage and walks on through the chain behind it. One that expects `next` must fare exactly as
-/// if it had started at the stage after it.
+/// A sample starts at its own stage and walks on through the chain behind it. One that expects `next` must fare exactly
+/// as if it had started at the stage after it.
 struct Preflight {
     let directory: GenerationDirectory
     let chain: ResolvedChain

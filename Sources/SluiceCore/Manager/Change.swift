@@ -56,19 +56,9 @@ extension Manager {
                 try Bpffs.removeTree(directory.path)
                 try xdp.makeRoot(for: chain)
             }
-            let artifacts = artifacts
-            let builder = GenerationBuilder(directory: directory, chain: chain, number: number) { artifacts.path($0) }
-            try builder.build()
-            change.lap("load")
-            let tried = try Preflight(directory: directory.building(number), chain: chain).run()
-            FaultPoint.preflightDone.hit()
+            let tried = try raise(chain, as: number, in: directory) { change.lap($0) }
             lines.append(
                 "generation \(number): \(chain.stages.count) stages loaded, \(tried) sample packets as expected")
-            change.lap("preflight")
-            try builder.complete()
-            try directory.flip(to: number)
-            FaultPoint.flipped.hit()
-            change.lap("flip")
             if !isAttached {
                 let (mode, notes) = try xdp.attach(mode: chain.spec.mode, replace: replace)
                 lines += ["attached the root to \(hook) (\(mode))"] + notes
@@ -93,6 +83,26 @@ extension Manager {
         return ChainChange(
             hook: hook.description, from: prepared.live?.number, to: number, lines: lines + prepared.plan.notes,
             timings: change.timings)
+    }
+
+    /// Builds a generation, tries it and moves the traffic to it; cleaning up after a failure is the caller's.
+    /// - Parameter lap: told of each step that is done.
+    /// - Returns: How many sample packets were tried.
+    func raise(
+        _ chain: ResolvedChain, as number: Int, in directory: HookDirectory, lap: (String) -> Void = { _ in }
+    ) throws -> Int {
+        let artifacts = artifacts
+        let builder = GenerationBuilder(directory: directory, chain: chain, number: number) { artifacts.path($0) }
+        try builder.build()
+        lap("load")
+        let tried = try Preflight(directory: directory.building(number), chain: chain).run()
+        FaultPoint.preflightDone.hit()
+        lap("preflight")
+        try builder.complete()
+        try directory.flip(to: number)
+        FaultPoint.flipped.hit()
+        lap("flip")
+        return tried
     }
 
     /// Records what `entry[0]` says already. A failure is told, not thrown.
@@ -134,8 +144,8 @@ extension Manager {
         }
     }
 
-    /// Removes the oldest generations beyond the number to keep; never the live one nor the one before it. Failures are told, not thrown: the
-    /// change itself is done.
+    /// Removes the oldest generations beyond the number to keep; never the live one nor the one before it. Failures are
+    /// told, not thrown: the change itself is done.
     func retire(_ hook: HookID) -> [String] {
         let directory = directory(hook)
         var lines: [String] = []

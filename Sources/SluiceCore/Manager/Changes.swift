@@ -143,15 +143,23 @@ extension Manager {
             waitForPacketsInFlight()
         }
         try Bpffs.removeTree(directory.path) { FaultPoint.hookPartlyRemoved.hit() }
-        for generation in try store.generations(of: hook.description) where generation.state != .retired {
+        _ = try endRecords(of: hook)
+        _ = try collectArtifacts()
+        FaultPoint.artifactsCollected.hit()
+    }
+
+    /// Makes history of a hook's generations that are not in the kernel any more; what never went live is forgotten.
+    /// - Returns: Those it ended, as they were.
+    func endRecords(of hook: HookID) throws -> [StoredGeneration] {
+        let open = try store.generations(of: hook.description).filter { $0.state != .retired }
+        for generation in open {
             if generation.state == .building {
                 try store.forget(generation.number, of: hook.description)
             } else {
                 try store.setState(.retired, of: generation.number, hook.description)
             }
         }
-        _ = try collectArtifacts()
-        FaultPoint.artifactsCollected.hit()
+        return open
     }
 
     private func commitIfNeeded(_ chain: PreparedChain, _ change: Change, replace: Bool) throws -> ChainChange {

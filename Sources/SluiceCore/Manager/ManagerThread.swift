@@ -3,8 +3,8 @@
 internal import Foundation
 internal import Synchronization
 
-/// The one thread a manager works on: bpf(2), SQLite and flock block, and network namespaces belong to threads, so none of
-/// it may happen on the cooperative pool.
+/// The one thread a manager works on: bpf(2), SQLite and flock block, and network namespaces belong to threads, so none
+/// of it may happen on the cooperative pool.
 final class ManagerThread: SerialExecutor {
     private let queue = Mutex<[UnownedJob]>([])
     private let ready = DispatchSemaphore(value: 0)

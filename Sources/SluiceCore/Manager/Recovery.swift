@@ -6,8 +6,8 @@ internal import Logging
 internal import SluiceAPI
 
 extension Manager {
-    /// Reads what runs from the kernel, finishes or discards what a crash left half done, and says so. Rebuilds chains that are
-    /// wanted but not in the kernel, as after a reboot. Then starts the `run` work of live stages.
+    /// Reads what runs from the kernel, finishes or discards what a crash left half done, and says so. Rebuilds chains
+    /// that are wanted but not in the kernel, as after a reboot. Then starts the `run` work of live stages.
     public func start() async {
         do {
             try await exclusively {
@@ -31,8 +31,8 @@ extension Manager {
         return Set(pinned + recorded).sorted { $0.description < $1.description }
     }
 
-    /// Removes the artifacts that no generation needs, neither by the records nor by what is pinned: a lost database must
-    /// not take along what its backup speaks of.
+    /// Removes the artifacts that no generation needs, neither by the records nor by what is pinned: a lost database
+    /// must not take along what its backup speaks of.
     func collectArtifacts() throws -> [String] {
         var inUse = try store.artifactsInUse()
         for directory in try knownHooks().map({ directory($0) }) {
@@ -135,18 +135,12 @@ extension Manager {
 
     /// Records of a first apply that had not reached the kernel, or of a detach that had left it.
     private func settleRecords(_ hook: HookID) throws {
-        for generation in try store.generations(of: hook.description) {
-            switch generation.state {
-            case .building:
-                try store.forget(generation.number, of: hook.description)
-                recovered(
-                    hook,
-                    "discarded generation \(generation.number), which was only recorded when the manager was stopped")
-            case .live, .kept:
-                try store.setState(.retired, of: generation.number, hook.description)
-                recovered(hook, "finished a detach that had begun: generation \(generation.number) is history")
-            case .retired: break
-            }
+        for generation in try endRecords(of: hook) {
+            recovered(
+                hook,
+                generation.state == .building
+                    ? "discarded generation \(generation.number), which was only recorded when the manager was stopped"
+                    : "finished a detach that had begun: generation \(generation.number) is history")
         }
     }
 
@@ -163,14 +157,7 @@ extension Manager {
             try Bpffs.removeTree(directory.path)
             do {
                 try xdp.makeRoot(for: stored.resolved)
-                let artifacts = artifacts
-                let builder = GenerationBuilder(directory: directory, chain: stored.resolved, number: stored.number) {
-                    artifacts.path($0)
-                }
-                try builder.build()
-                _ = try Preflight(directory: directory.building(stored.number), chain: stored.resolved).run()
-                try builder.complete()
-                try directory.flip(to: stored.number)
+                _ = try raise(stored.resolved, as: stored.number, in: directory)
             } catch {
                 try? Bpffs.removeTree(directory.path)
                 throw error

@@ -17,8 +17,8 @@ struct LiveRun {
 extension Manager {
     /// Makes the `run` work that goes on that of the live stages: starts, stops, and tells of flips.
     ///
-    /// Sessions run the artifact, not the installed plugin: what is live keeps its own code. What they set belongs to the
-    /// generation they set it in, so each flip and rollback makes them set it again.
+    /// Sessions run the artifact, not the installed plugin: what is live keeps its own code. What they set belongs to
+    /// the generation they set it in, so each flip and rollback makes them set it again.
     func updateRuns(after action: String = "start") {
         var wanted: Set<RunKey> = []
         for hook in (try? knownHooks()) ?? [] {

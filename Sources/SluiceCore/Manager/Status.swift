@@ -8,7 +8,8 @@ internal import StageKit
 extension Manager {
     public func version() -> VersionInfo {
         VersionInfo(
-            version: SluiceVersion.current, api: 1, pluginProtocol: pluginProtocolVersion, kernel: Kernel.release())
+            version: SluiceVersion.current, api: SluiceVersion.api, pluginProtocol: StageProtocol.version,
+            kernel: Kernel.release())
     }
 
     public func chains() throws -> [ChainStatus] {

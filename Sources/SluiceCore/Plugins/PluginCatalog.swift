@@ -92,5 +92,3 @@ extension PluginError {
         if case .notInstalled(_, let versions) = reason { !versions.isEmpty } else { true }
     }
 }
-
-let pluginProtocolVersion = StageProtocol.version

@@ -113,12 +113,8 @@ public struct PluginRunner: Sendable {
             default:
                 throw StageError("either \"result\" or \"error\" is needed")
             }
-        } catch let error as PluginError {
-            throw error
-        } catch let error as StageError {
-            throw PluginError.malformed(plugin, method, error)
         } catch {
-            throw PluginError.malformed(plugin, method, StageError("\(error)"))
+            throw PluginError.reading(plugin, method, error)
         }
     }
 }
@@ -135,17 +131,20 @@ enum PluginReply {
                 throw PluginError(plugin: plugin.label, .protocolVersion(theirs: theirs))
             }
             return try json.decode(StageReply.self)
-        } catch let error as PluginError {
-            throw error
-        } catch let error as StageError {
-            throw PluginError.malformed(plugin, method, error)
         } catch {
-            throw PluginError.malformed(plugin, method, StageError("\(error)"))
+            throw PluginError.reading(plugin, method, error)
         }
     }
 }
 
 extension PluginError {
+    /// What failed while an answer was read: a `PluginError` as it is, all else as a fault of the answer.
+    fileprivate static func reading(
+        _ plugin: InstalledPlugin, _ method: StageRequest.Method, _ error: any Error
+    ) -> PluginError {
+        error as? PluginError ?? malformed(plugin, method, error as? StageError ?? StageError("\(error)"))
+    }
+
     static func malformed(
         _ plugin: InstalledPlugin, _ method: StageRequest.Method, _ error: StageError
     ) -> PluginError {

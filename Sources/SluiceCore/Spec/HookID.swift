@@ -59,7 +59,8 @@ struct HookID: Hashable, Sendable, CustomStringConvertible {
         return "\(kind.rawValue):\(interface)@\(short.contains("/") ? netns : short)"
     }
 
-    /// Its folder in the bpffs. A bpffs takes no dot in a name, so dots, slashes and percent signs become `%2E` and the like.
+    /// Its folder in the bpffs. A bpffs takes no dot in a name, so dots, slashes and percent signs become `%2E` and the
+    /// like.
     var directoryName: String {
         description.utf8.map { byte in
             let character = Character(UnicodeScalar(byte))

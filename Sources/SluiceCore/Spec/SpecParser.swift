@@ -5,7 +5,8 @@ internal import SluiceAPI
 internal import StageKit
 internal import Yams
 
-/// Reads a spec (YAML) strictly: an unknown key, a wrong type or a duplicate is an error with its line and what would be right.
+/// Reads a spec (YAML) strictly: an unknown key, a wrong type or a duplicate is an error with its line and what would
+/// be right.
 struct SpecParser {
     private let source: String
 

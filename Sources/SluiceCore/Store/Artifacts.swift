@@ -33,8 +33,9 @@ struct Artifacts {
         return digest
     }
 
-    /// Makes sure that `digest` is kept, copying it from `source` if it is not. Whole or not at all, and on the disk: a copy
-    /// is made beside its place, written out and renamed into it. A chain comes back after a power cut from nothing else.
+    /// Makes sure that `digest` is kept, copying it from `source` if it is not. Whole or not at all, and on the disk: a
+    /// copy is made beside its place, written out and renamed into it. A chain comes back after a power cut from
+    /// nothing else.
     mutating func keep(_ digest: String, from source: String) throws {
         let target = path(digest)
         if FileManager.default.fileExists(atPath: target) { return }

@@ -90,7 +90,8 @@ final class Node {
         }
     }
 
-    /// As ``decode(_:)`` for a type that only wraps another; a failure leaves no trace, so that the type can try the next.
+    /// As ``decode(_:)`` for a type that only wraps another; a failure leaves no trace, so that the type can try the
+    /// next.
     func attempt<Value: Decodable>(_ type: Value.Type) throws -> Value {
         let before = (asked, absent, nested)
         do {

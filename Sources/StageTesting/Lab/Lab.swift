@@ -5,8 +5,8 @@ import Glibc
 
 internal import CKernel
 
-/// A place to try BPF on real packets and harm nobody: a network namespace, a mount namespace with a bpffs of its own, and
-/// a folder; all gone when the closure ends, however it ends.
+/// A place to try BPF on real packets and harm nobody: a network namespace, a mount namespace with a bpffs of its own,
+/// and a folder; all gone when the closure ends, however it ends.
 ///
 /// ```swift
 /// try await Lab.run { lab in
@@ -16,9 +16,9 @@ internal import CKernel
 /// }
 /// ```
 ///
-/// Namespaces belong to threads. The closure runs on a thread made for it, never on Swift's pool, and is synchronous: an
-/// `await` would move it elsewhere, and a `Task` started there could make a pool thread that keeps the namespaces for
-/// good. What must be asynchronous goes through ``await(_:)``.
+/// Namespaces belong to threads. The closure runs on a thread made for it, never on Swift's pool, and is synchronous:
+/// an `await` would move it elsewhere, and a `Task` started there could make a pool thread that keeps the namespaces
+/// for good. What must be asynchronous goes through ``await(_:)``.
 public final class Lab {
     /// A folder of the lab's own, below the temporary directory; removed with all that is in it.
     public let directory: String
@@ -40,13 +40,14 @@ public final class Lab {
     /// Whether a lab can be had: it takes root, and `SLUICE_NO_LAB` in the environment forbids it.
     public static var isAvailable: Bool { geteuid() == 0 && getenv("SLUICE_NO_LAB") == nil }
 
-    /// Runs `body` in a lab and hands back what it returns or throws. Labs do not see each other; several may run at once.
+    /// Runs `body` in a lab and hands back what it returns or throws. Labs do not see each other; several may run at
+    /// once.
     ///
     /// - Throws: what `body` throws, or a ``LabError`` when the lab cannot be set up (not root, no bpffs).
     public static func run<Value: Sendable>(_ body: @escaping @Sendable (Lab) throws -> Value) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
-            // Resumed from the outer thread: the pool may grow when a task is resumed, and by a thread that looks like the
-            // one that resumes it.
+            // Resumed from the outer thread: the pool may grow when a task is resumed, and by a thread that looks like
+            // the one that resumes it.
             LabThread { continuation.resume(with: outcome(of: body)) }.detach()
         }
     }
@@ -109,7 +110,8 @@ public final class Lab {
         try ip(["link set lo up"])
     }
 
-    /// Ends what still runs. The namespaces go with the thread, and with them the interfaces and what is attached there.
+    /// Ends what still runs. The namespaces go with the thread, and with them the interfaces and what is attached
+    /// there.
     private func close() {
         // All are told before any is waited for: a receiver goes on while somebody still sends.
         for sender in traffic { sender.tellToStop() }

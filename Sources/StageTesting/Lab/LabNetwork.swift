@@ -34,7 +34,8 @@ extension Lab {
     }
 
     /// Makes a veth pair and sets it up: fixed addresses, each end a permanent neighbour of the other, and no word from
-    /// the kernel by itself (no ARP, no IPv6 autoconfiguration), so that every packet that is seen is one that was sent.
+    /// the kernel by itself (no ARP, no IPv6 autoconfiguration), so that every packet that is seen is one that was
+    /// sent.
     ///
     /// - Parameters:
     ///   - mtu: of both ends. Native XDP without frags takes 3,498 bytes at most.

@@ -3,8 +3,8 @@
 import Foundation
 
 extension Lab {
-    /// Lays a built plugin out as an installation does, `<plugins>/<name>/<version>/` with the executable and its objects;
-    /// name and version are what it says itself.
+    /// Lays a built plugin out as an installation does, `<plugins>/<name>/<version>/` with the executable and its
+    /// objects; name and version are what it says itself.
     ///
     /// - Parameters:
     ///   - target: the executable target it was built from.

@@ -117,8 +117,8 @@ public final class LabProcess {
 }
 
 extension Lab {
-    /// Starts a process in the lab: its namespaces, or the lab's namespace `netns` with the same mounts. `arguments[0]` is
-    /// looked up in `PATH`. It is killed when the lab ends, or by the kernel when the test run itself is.
+    /// Starts a process in the lab: its namespaces, or the lab's namespace `netns` with the same mounts. `arguments[0]`
+    /// is looked up in `PATH`. It is killed when the lab ends, or by the kernel when the test run itself is.
     ///
     /// - Parameters:
     ///   - input: what it reads from its standard input; nothing by default.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+public import StageKit
 
 internal import BPF
-internal import StageKit
 
 /// A machine in small, in a lab: an interface `edge0` whose other end is a client in a namespace of its own, installed
 /// plugins, and a place for a daemon.
@@ -66,23 +66,26 @@ public final class LabSite {
 
     /// Runs `sluicectl`, whatever comes of it.
     public func ctl(_ arguments: String..., input: String? = nil) throws -> Result {
-        let process = try lab.spawn(
-            [BuildProducts.path("sluicectl")] + arguments, input: input, environment: ["SLUICE_SOCKET": socket])
-        let status = try process.wait(timeout: .seconds(60))
-        return Result(status: status, output: process.output, errors: process.errors)
+        try run(arguments, input: input)
     }
 
     /// Runs `sluicectl` and takes its success for granted.
     @discardableResult
     public func must(_ arguments: String..., input: String? = nil) throws -> String {
+        let result = try run(arguments, input: input)
+        guard result.succeeded else {
+            throw LabError(
+                "sluicectl \(arguments.joined(separator: " ")): \(result.status)\n\(result.errors)\n\(daemon?.errors ?? "")"
+            )
+        }
+        return result.output
+    }
+
+    private func run(_ arguments: [String], input: String?) throws -> Result {
         let process = try lab.spawn(
             [BuildProducts.path("sluicectl")] + arguments, input: input, environment: ["SLUICE_SOCKET": socket])
         let status = try process.wait(timeout: .seconds(60))
-        guard status == .exited(0) else {
-            throw LabError(
-                "sluicectl \(arguments.joined(separator: " ")): \(status)\n\(process.errors)\n\(daemon?.errors ?? "")")
-        }
-        return process.output
+        return Result(status: status, output: process.output, errors: process.errors)
     }
 
     @discardableResult
@@ -96,13 +99,14 @@ public final class LabSite {
         }
     }
 
-    /// What the hook does now with a UDP packet to a port of the edge: the attached root itself is run on it, in the kernel.
-    public func verdict(port: UInt16) throws -> XDPVerdict {
+    /// What the hook does now with a UDP packet to a port of the edge: the attached root itself is run on it, in the
+    /// kernel.
+    public func verdict(port: UInt16) throws -> Verdict {
         let packet = Packet.bytes(
             .ethernet(), .ipv4(from: IPAddress(Self.client)!, to: IPAddress(Self.edge)!), .udp(from: 40_000, to: port),
             .payload(32))
         let root = try BPFProgram.pinned(at: "\(hookFolder)/root")
-        return XDPVerdict(rawValue: try root.testRun(packet: packet).returnValue)!
+        return Verdict(xdp: try root.testRun(packet: packet).returnValue)!
     }
 
     /// Whether UDP datagrams from the client to this port of the edge come through.
@@ -131,6 +135,3 @@ public final class LabSite {
         return [rows] + artifacts + (try pins())
     }
 }
-
-/// What XDP does with a packet (`enum xdp_action`).
-public enum XDPVerdict: UInt32, Sendable { case aborted, drop, pass, tx, redirect }

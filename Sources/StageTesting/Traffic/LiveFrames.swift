@@ -6,8 +6,8 @@ import Synchronization
 
 internal import BPF
 
-/// A flood: copies of one packet put on a veth by the kernel itself (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18), a million
-/// a second and more.
+/// A flood: copies of one packet put on a veth by the kernel itself (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18), a
+/// million a second and more.
 ///
 /// The peer must run a native XDP program while it lasts: without one, veth takes no XDP frames, and they are lost. The
 /// interface it sends by needs one too, and gets it for as long as the lab lasts.
@@ -18,7 +18,8 @@ public final class LiveFrames {
         public var rate: Int?
         /// How many to send; nil until told to stop.
         public var count: UInt64?
-        /// Gives the packets (IPv4) as many source addresses in turn, counted up from the packet's own; nil leaves them.
+        /// Gives the packets (IPv4) as many source addresses in turn, counted up from the packet's own; nil leaves
+        /// them.
         public var sources: UInt32?
 
         public init(rate: Int? = nil, count: UInt64? = nil, sources: UInt32? = nil) {

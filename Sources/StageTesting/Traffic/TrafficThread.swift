@@ -37,7 +37,8 @@ final class TrafficThread: LabTraffic {
 
     /// Starts the thread in a namespace of the lab and returns when `body` has called `start`.
     ///
-    /// - Parameter sends: all that send share one processor. It then empties the veth's queue of 256 packets as it fills
+    /// - Parameter sends: all that send share one processor. It then empties the veth's queue of 256 packets as it
+    /// fills
     ///   it; of two, one can fill it while the other is busy, and packets are lost before any program sees them.
     /// - Throws: what `body` threw before that.
     init(lab: Lab, netns: String?, sends: Bool, _ body: @escaping @Sendable (Control) throws -> Void) throws {

@@ -106,6 +106,27 @@ public final class BPFObject {
         try setConstant(variable, bytes: Array(memory.prefix(found.size)))
     }
 
+    /// Sets a `const volatile` variable of any type that can be told: a number, a text, an array, a struct.
+    /// - Throws: when the value does not fit the variable's type, by the object's BTF, with the place in the value.
+    public func setConstant(_ variable: String, value: BTFValue) throws(BPFError) {
+        _ = try constant(variable)
+        guard let type = btf?.type(ofVariable: variable, in: ".rodata") else {
+            throw BPFError("set constant", "\"\(variable)\" of \"\(name)\"", cause: "its type is not known")
+        }
+        let bytes: [UInt8]
+        do {
+            bytes = try type.bytes(of: value, at: variable)
+        } catch {
+            throw BPFError("set constant", "\"\(variable)\" of \"\(name)\"", cause: "\(error)")
+        }
+        try setConstant(variable, bytes: bytes)
+    }
+
+    /// The type of a `const volatile` variable; nil when there is none, or no BTF.
+    public func constantType(_ variable: String) -> BTFType? {
+        btf?.type(ofVariable: variable, in: ".rodata")
+    }
+
     private func constant(_ variable: String) throws(BPFError) -> (UnsafeMutableRawPointer, BTF.Variable) {
         guard let found = btf?.variables(in: ".rodata")[variable] else {
             let known = constantNames.filter { !$0.hasPrefix("sluice_") }.joined(separator: ", ")

@@ -17,6 +17,22 @@ public struct ObjectMap {
     public var valueSize: Int { Int(bpf_map__value_size(raw)) }
     public var maxEntries: Int { Int(bpf_map__max_entries(raw)) }
 
+    /// The type of its keys, by the object's BTF; nil for a map without keys.
+    public var keyType: BTFType? {
+        if keySize == 0 { return nil }
+        let type = btf?.type(bpf_map__btf_key_type_id(raw))
+        // An array's index is one even where the map was declared by sizes alone.
+        if type == nil, [MapType.array, .perCPUArray].contains(self.type) { return .index }
+        return type?.size == keySize ? type : .opaque(keySize)
+    }
+
+    /// The type of its values, one CPU's for a per-CPU map; nil for a map without values.
+    public var valueType: BTFType? {
+        if valueSize == 0 { return nil }
+        let type = btf?.type(bpf_map__btf_value_type_id(raw))
+        return type?.size == valueSize ? type : .opaque(valueSize)
+    }
+
     /// Whether it is state: shared by generations while the schema agrees.
     public var isState: Bool { tags.contains("sluice:state") }
 

@@ -75,9 +75,9 @@ struct BTF {
         return "kind\(btf_kind(type))[\(size)]"
     }
 
-    private func name(_ type: UnsafePointer<btf_type>) -> String { string(type.pointee.name_off) }
+    func name(_ type: UnsafePointer<btf_type>) -> String { string(type.pointee.name_off) }
 
-    private func string(_ offset: UInt32) -> String {
+    func string(_ offset: UInt32) -> String {
         btf__name_by_offset(raw, offset).map { String(cString: $0) } ?? ""
     }
 

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import StageKit
+
+extension BTFValue {
+    /// What a spec says, for a type to make bytes of.
+    init(_ json: JSON) {
+        switch json {
+        case .null: self = .null
+        case .boolean(let value): self = .boolean(value)
+        case .integer(let value): self = .integer(value)
+        case .unsigned(let value): self = .unsigned(value)
+        case .number(let value): self = .number(value)
+        case .string(let value): self = .string(value)
+        case .array(let values): self = .list(values.map { BTFValue($0) })
+        case .object(let object):
+            self = .object(
+                Dictionary(uniqueKeysWithValues: object.members.map { ($0.key, BTFValue($0.value)) }))
+        }
+    }
+}

@@ -94,21 +94,21 @@ public struct GenerationRecord: Codable, Sendable, Equatable {
     /// Who asked for it: a user's name, with the uid.
     public var author: String
     /// Why, as the operator or the manager gave it.
-    public var reason: String
+    public var message: String
     /// What differs from the generation that was live before, a line each, as `plan` showed it.
     public var changes: [String]
     /// `name plugin version` of each stage, in order.
     public var stages: [StageRecord]
 
     public init(
-        number: Int, state: GenerationState, created: String, author: String, reason: String, changes: [String],
+        number: Int, state: GenerationState, created: String, author: String, message: String, changes: [String],
         stages: [StageRecord]
     ) {
         self.number = number
         self.state = state
         self.created = created
         self.author = author
-        self.reason = reason
+        self.message = message
         self.changes = changes
         self.stages = stages
     }

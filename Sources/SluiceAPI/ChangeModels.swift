@@ -18,14 +18,14 @@ public struct ApplyRequest: Codable, Sendable {
     public var spec: String
     public var source: String
     /// Kept in history.
-    public var reason: String
+    public var message: String
     /// Whether a foreign program on the hook may be replaced.
     public var replace: Bool
 
-    public init(spec: String, source: String, reason: String = "", replace: Bool = false) {
+    public init(spec: String, source: String, message: String = "", replace: Bool = false) {
         self.spec = spec
         self.source = source
-        self.reason = reason
+        self.message = message
         self.replace = replace
     }
 }
@@ -33,11 +33,11 @@ public struct ApplyRequest: Codable, Sendable {
 public struct RollbackRequest: Codable, Sendable {
     /// The generation to go back to; nil for the one that was live before.
     public var to: Int?
-    public var reason: String
+    public var message: String
 
-    public init(to: Int? = nil, reason: String = "") {
+    public init(to: Int? = nil, message: String = "") {
         self.to = to
-        self.reason = reason
+        self.message = message
     }
 }
 
@@ -45,20 +45,20 @@ public struct UpgradeRequest: Codable, Sendable {
     public var stage: String
     /// The version to go to; nil for the newest installed.
     public var version: String?
-    public var reason: String
+    public var message: String
 
-    public init(stage: String, version: String? = nil, reason: String = "") {
+    public init(stage: String, version: String? = nil, message: String = "") {
         self.stage = stage
         self.version = version
-        self.reason = reason
+        self.message = message
     }
 }
 
 public struct DetachRequest: Codable, Sendable {
-    public var reason: String
+    public var message: String
 
-    public init(reason: String = "") {
-        self.reason = reason
+    public init(message: String = "") {
+        self.message = message
     }
 }
 

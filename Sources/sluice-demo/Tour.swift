@@ -64,7 +64,7 @@ struct Tour {
         narrator.say(
             "What would change, and then the change: built and tried with sample packets, then live by one write.")
         try edge.plan("\(examples)/edge.yaml")
-        try edge.sluicectl("apply", "-f", "\(examples)/edge.yaml", "--reason", "first filter")
+        try edge.sluicectl("apply", "-f", "\(examples)/edge.yaml", "--message", "first filter")
     }
 
     private func attack() throws -> (LiveFrames, LiveFrames) {
@@ -89,7 +89,7 @@ struct Tour {
         narrator.step("An upgrade in mid-flood")
         narrator.say(
             "volumetric-dos 1.1 takes over from 1.0 with the configuration as it is: beside it, then by one write.")
-        try edge.sluicectl("upgrade", Edge.hook, "dos", "--to", "1.1", "--reason", "can limit networks")
+        try edge.sluicectl("upgrade", Edge.hook, "dos", "--to", "1.1", "--message", "can limit networks")
         try pause(1)
         try checkFlood(flood)
     }
@@ -98,7 +98,7 @@ struct Tour {
         narrator.step("What the new version can do")
         let before = try rate { abused.arrived }
         try edge.plan("\(examples)/edge-1.1.yaml")
-        try edge.sluicectl("apply", "-f", "\(examples)/edge-1.1.yaml", "--reason", "stop the botnet")
+        try edge.sluicectl("apply", "-f", "\(examples)/edge-1.1.yaml", "--message", "stop the botnet")
         // The bucket of the network starts full.
         try pause(2)
         let after = try rate { abused.arrived }
@@ -110,12 +110,12 @@ struct Tour {
     private func rollBack() throws {
         narrator.step("And back")
         narrator.say("Say that was a mistake. The generation before is still there, pinned; a rollback is one write.")
-        try edge.sluicectl("rollback", Edge.hook, "--reason", "practice")
+        try edge.sluicectl("rollback", Edge.hook, "--message", "practice")
         try pause(1)
         let back = try rate { abused.arrived }
         narrator.say("The botnet is back at \(grouped(back)) packets a second. Now to the very first generation:")
         try require(back > 10_000, "the rollback has no effect")
-        try edge.sluicectl("rollback", Edge.hook, "--to", "1", "--reason", "practice")
+        try edge.sluicectl("rollback", Edge.hook, "--to", "1", "--message", "practice")
         try edge.sluicectl("status", Edge.hook)
         try require(edge.status().live == 1, "generation 1 is not live")
     }
@@ -156,7 +156,7 @@ struct Tour {
         try require(report.isPerfect, "the customer's packets did not all arrive, each once")
         let fallbacks = try edge.status().rootFallbacks
         try require(fallbacks == 0, "\(fallbacks) packets found no generation live")
-        try edge.sluicectl("detach", Edge.hook, "--reason", "the demo is over")
+        try edge.sluicectl("detach", Edge.hook, "--message", "the demo is over")
         narrator.say("Not one of the customer's packets was lost: not by apply, upgrade, rollback, kill or restart.")
     }
 

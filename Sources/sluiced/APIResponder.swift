@@ -41,7 +41,7 @@ struct APIResponder: Sendable {
                 message: "uid \(peer.uid) may not use sluiced; ask for membership of the group \"sluice\" (change) or "
                     + "\"sluice-view\" (read), and log in again")
         }
-        let (endpoint, hook) = try Self.route(request.method, request.uri.path)
+        let (endpoint, path) = try Self.route(request.method, request.uri.path)
         guard access >= endpoint.access else {
             throw .init(
                 code: "forbidden",
@@ -53,7 +53,7 @@ struct APIResponder: Sendable {
         let accept = request.headers[values: .accept].joined(separator: ",")
         do {
             let call = Endpoint.Call(
-                manager: manager, caller: await Caller(peer), hook: hook, query: query,
+                manager: manager, caller: await Caller(peer), path: path, query: query,
                 body: StrictBody(buffer: body, schema: endpoint.body.flatMap(ObjectSchema.named)),
                 wantsStream: endpoint.streams && accept.contains("text/event-stream"),
                 resumeAfter: try Self.resumeAfter(request) ?? query["since"])
@@ -69,10 +69,10 @@ struct APIResponder: Sendable {
         }
     }
 
-    /// The endpoint for a method and a path, with the path's hook.
+    /// The endpoint for a method and a path, with what the path names.
     static func route(
         _ method: HTTPRequest.Method, _ path: String
-    ) throws(APIErrorBody) -> (endpoint: Endpoint, hook: String) {
+    ) throws(APIErrorBody) -> (endpoint: Endpoint, path: [String: String]) {
         let components = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
         let matches = Endpoint.all.compactMap { endpoint in endpoint.match(components).map { (endpoint, $0) } }
         if let match = matches.first(where: { $0.0.method == method }) { return match }

@@ -18,13 +18,18 @@ struct Endpoint: Sendable {
     struct Call: Sendable {
         var manager: any ManagerService
         var caller: Caller
-        var hook: String
+        /// What stands in the path for `{hook}`, `{stage}`, ..., decoded.
+        var path: [String: String]
         var query: [String: Int64]
         var body: StrictBody
         /// Whether the answer may be a stream of server-sent events.
         var wantsStream: Bool
         /// `Last-Event-ID`, else `since`; nil when the request has neither.
         var resumeAfter: Int64?
+
+        var hook: String { path["hook"] ?? "" }
+        var stage: String { path["stage"] ?? "" }
+        var map: String { path["map"] ?? "" }
     }
 
     enum Reply: Sendable {
@@ -33,7 +38,7 @@ struct Endpoint: Sendable {
     }
 
     var method: HTTPRequest.Method
-    /// A component `{hook}` matches any hook, percent-encoded.
+    /// A component in braces, such as `{hook}`, matches anything, percent-encoded.
     var path: String
     var access: Access
     var summary: String
@@ -63,20 +68,19 @@ struct Endpoint: Sendable {
             method: .post, path: path, access: access, summary: summary, body: body, answer: answer, respond: respond)
     }
 
-    /// The hook in `components` if the path matches; nil if it does not. The path of an endpoint without a hook gives
-    /// "".
-    func match(_ components: [Substring]) -> String? {
-        var hook = ""
+    /// What `components` have for the path's braces if the path matches; nil if it does not.
+    func match(_ components: [Substring]) -> [String: String]? {
+        var values: [String: String] = [:]
         let pattern = path.dropFirst().split(separator: "/")
         guard pattern.count == components.count else { return nil }
         for (want, have) in zip(pattern, components) {
-            if want == "{hook}" {
+            if want.hasPrefix("{") {
                 guard let decoded = PathComponent.decode(have), !decoded.isEmpty else { return nil }
-                hook = decoded
+                values[String(want.dropFirst().dropLast())] = decoded
             } else if want != have {
                 return nil
             }
         }
-        return hook
+        return values
     }
 }

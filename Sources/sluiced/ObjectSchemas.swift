@@ -20,25 +20,25 @@ extension ObjectSchema {
             [
                 .needed("spec", .string, "The spec, YAML."),
                 .needed("source", .string, "Where it came from, for messages: a file name, or `-`."),
-                .needed("reason", .string, "Kept in history; may be empty."),
+                .needed("message", .string, "Kept in history; may be empty."),
                 .needed("replace", .boolean, "Whether a foreign program on the hook may be replaced."),
             ]),
         .init(
             "RollbackRequest", "Asks for an earlier generation to be live again.",
             [
                 .optional("to", .integer, "The generation to go back to; without it, the one that was live before."),
-                .needed("reason", .string, "Kept in history; may be empty."),
+                .needed("message", .string, "Kept in history; may be empty."),
             ]),
         .init(
             "UpgradeRequest", "Asks for another version of one stage's plugin.",
             [
                 .needed("stage", .string, "The stage's name."),
                 .optional("version", .string, "The version to go to; without it, the newest installed."),
-                .needed("reason", .string, "Kept in history; may be empty."),
+                .needed("message", .string, "Kept in history; may be empty."),
             ]),
         .init(
             "DetachRequest", "Asks for a chain to be taken off its hook.",
-            [.needed("reason", .string, "Kept in history; may be empty.")]),
+            [.needed("message", .string, "Kept in history; may be empty.")]),
     ]
 
     private static let chains: [ObjectSchema] = [
@@ -86,7 +86,7 @@ extension ObjectSchema {
                     "`kept`: pinned, so that a rollback reaches it with one write."),
                 .needed("created", .string, "When it was built, ISO 8601, UTC."),
                 .needed("author", .string, "Who asked for it."),
-                .needed("reason", .string, "Why."),
+                .needed("message", .string, "Why."),
                 .needed("changes", .array(.string), "What differs from the generation before, a line each."),
                 .needed("stages", .array(.object("StageRecord")), "Its stages, in order."),
             ]),

@@ -5,7 +5,7 @@ import SluiceAPI
 
 /// The OpenAPI 3.1 document, made from ``Endpoint/all`` and ``ObjectSchema/all``.
 enum OpenAPI {
-    static let document: JSON = [
+    static let document: JSONValue = [
         "openapi": "3.1.0",
         "info": [
             "title": "Sluice", "version": .string(SluiceVersion.current),
@@ -31,7 +31,11 @@ enum OpenAPI {
         ],
     ]
 
-    private static func operation(_ endpoint: Endpoint) -> JSON {
+    private static let pathParameters = [
+        ("hook", "`xdp:eth0`, `xdp:eth0%40edge`"), ("stage", "a stage's name"), ("map", "a map's name in C"),
+    ]
+
+    private static func operation(_ endpoint: Endpoint) -> JSONValue {
         var content = json(endpoint.answer)
         if endpoint.streams, case .object(var types) = content {
             types["text/event-stream"] = [
@@ -39,7 +43,7 @@ enum OpenAPI {
             ]
             content = .object(types)
         }
-        var operation: [String: JSON] = [
+        var operation: [String: JSONValue] = [
             "operationId": .string(id(endpoint)), "summary": .string(endpoint.summary),
             "description": endpoint.access == .change
                 ? "Needs root or the group `sluice`." : "Needs root, the group `sluice` or the group `sluice-view`.",
@@ -48,19 +52,19 @@ enum OpenAPI {
                 "default": ["$ref": "#/components/responses/Error"],
             ],
         ]
-        var parameters: [JSON] = endpoint.query.map { parameter in
+        var parameters: [JSONValue] = endpoint.query.map { parameter in
             [
                 "name": .string(parameter.name), "in": "query", "description": .string(parameter.description),
                 "schema": [
-                    "type": "integer", "format": "int64", "minimum": .integer(Int(parameter.range.lowerBound)),
-                    "maximum": .integer(Int(parameter.range.upperBound)), "default": .integer(Int(parameter.fallback)),
+                    "type": "integer", "format": "int64", "minimum": .integer(parameter.range.lowerBound),
+                    "maximum": .integer(parameter.range.upperBound), "default": .integer(parameter.fallback),
                 ],
             ]
         }
-        if endpoint.path.contains("{hook}") {
+        for (name, description) in pathParameters where endpoint.path.contains("{\(name)}") {
             parameters.append([
-                "name": "hook", "in": "path", "required": true, "schema": ["type": "string"],
-                "description": "Percent-encoded: `xdp:eth0`, `xdp:eth0%40edge`.",
+                "name": .string(name), "in": "path", "required": true, "schema": ["type": "string"],
+                "description": .string("Percent-encoded: \(description)."),
             ])
         }
         if !parameters.isEmpty { operation["parameters"] = .array(parameters) }
@@ -70,14 +74,17 @@ enum OpenAPI {
         return .object(operation)
     }
 
-    /// `getChains`, `getChain`, `postChainRollback`: from method and path, so it is as stable as they are.
+    /// `getChains`, `getChain`, `postChainRollback`, `getChainStageMaps`: from method and path, so it is as stable as they are.
     private static func id(_ endpoint: Endpoint) -> String {
-        let words = endpoint.path.replacing("/chains/{hook}", with: "/chain").replacing(".", with: "/")
-            .split(separator: "/").drop { $0 == "v1" }
+        let words = endpoint.path.replacing("/chains/{hook}", with: "/chain").replacing(
+            "/stages/{stage}", with: "/stage"
+        )
+        .replacing("/maps/{map}", with: "/map").replacing(".", with: "/")
+        .split(separator: "/").drop { $0 == "v1" }
         return endpoint.method.rawValue.lowercased() + words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
     }
 
-    private static func json(_ schema: Schema) -> JSON {
+    private static func json(_ schema: Schema) -> JSONValue {
         ["application/json": ["schema": schema.json]]
     }
 }

@@ -1,32 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A JSON value, for documents that are built rather than encoded from a type.
-enum JSON: Encodable, Sendable, ExpressibleByStringLiteral, ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral,
-    ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral
-{
-    case string(String)
-    case integer(Int)
-    case boolean(Bool)
-    case array([JSON])
-    case object([String: JSON])
-
-    init(stringLiteral value: String) { self = .string(value) }
-    init(integerLiteral value: Int) { self = .integer(value) }
-    init(booleanLiteral value: Bool) { self = .boolean(value) }
-    init(arrayLiteral elements: JSON...) { self = .array(elements) }
-    init(dictionaryLiteral elements: (String, JSON)...) { self = .object(.init(uniqueKeysWithValues: elements)) }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        switch self {
-        case .string(let value): try container.encode(value)
-        case .integer(let value): try container.encode(value)
-        case .boolean(let value): try container.encode(value)
-        case .array(let value): try container.encode(value)
-        case .object(let value): try container.encode(value)
-        }
-    }
-}
+import SluiceAPI
 
 /// The type of a value in the API's document.
 indirect enum Schema: Sendable {
@@ -45,10 +19,10 @@ indirect enum Schema: Sendable {
     /// One of ``ObjectSchema/all``, by name.
     case object(String)
 
-    var json: JSON {
+    var json: JSONValue {
         switch self {
         case .string: ["type": "string"]
-        case .oneOf(let values): ["type": "string", "enum": .array(values.map(JSON.string))]
+        case .oneOf(let values): ["type": "string", "enum": .array(values.map(JSONValue.string))]
         case .integer: ["type": "integer", "format": "int64"]
         case .counter: ["type": "integer", "format": "uint64", "minimum": 0]
         case .number: ["type": "number"]
@@ -88,8 +62,8 @@ struct ObjectSchema: Sendable {
         self.properties = properties
     }
 
-    var json: JSON {
-        var properties: [String: JSON] = [:]
+    var json: JSONValue {
+        var properties: [String: JSONValue] = [:]
         for property in self.properties {
             // OpenAPI 3.1 takes a description beside a $ref.
             guard case .object(var schema) = property.schema.json else { continue }

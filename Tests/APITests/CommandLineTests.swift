@@ -40,7 +40,7 @@ import Testing
     @Test func applySendsFileReasonAndReplace() async throws {
         try await ServerFixture.run { server async throws in
             let outcome = try await server.sluicectl(
-                "apply", "-f", "-", "--reason", "an attack", "--replace", "-v", input: "chains: []")
+                "apply", "-f", "-", "--message", "an attack", "--replace", "-v", input: "chains: []")
             #expect(outcome.status == 0)
             #expect(server.manager.calls == ["apply -: chains: [] an attack true"])
             #expect(
@@ -57,9 +57,9 @@ import Testing
 
     @Test func verbsReachTheirEndpoints() async throws {
         try await ServerFixture.run { server async throws in
-            #expect(try await server.sluicectl("rollback", "xdp:eth0", "--to", "2", "--reason", "r").status == 0)
+            #expect(try await server.sluicectl("rollback", "xdp:eth0", "--to", "2", "--message", "r").status == 0)
             #expect(try await server.sluicectl("upgrade", "xdp:eth0", "dos", "--to", "1.1").status == 0)
-            #expect(try await server.sluicectl("detach", "xdp:eth0", "--reason", "r").status == 0)
+            #expect(try await server.sluicectl("detach", "xdp:eth0", "--message", "r").status == 0)
             #expect(try await server.sluicectl("gc").status == 0)
             #expect(
                 server.manager.calls == [

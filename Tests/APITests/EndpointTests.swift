@@ -28,11 +28,11 @@ import Testing
     @Test func changesReachTheManagerWithTheCaller() async throws {
         try await ServerFixture.run { server async throws in
             let client = server.client
-            let apply = ApplyRequest(spec: "chains: [ü]", source: "a.yaml", reason: "why", replace: true)
+            let apply = ApplyRequest(spec: "chains: [ü]", source: "a.yaml", message: "why", replace: true)
             #expect(try await client.apply(apply) == Samples.change)
-            #expect(try await client.rollback("xdp:eth0", .init(to: 2, reason: "bad")) == Samples.change)
+            #expect(try await client.rollback("xdp:eth0", .init(to: 2, message: "bad")) == Samples.change)
             #expect(try await client.upgrade("xdp:eth0", .init(stage: "dos", version: "1.1")) == Samples.change)
-            #expect(try await client.detach("xdp:eth0", .init(reason: "away")) == Samples.change)
+            #expect(try await client.detach("xdp:eth0", .init(message: "away")) == Samples.change)
             #expect(try await client.gc() == Samples.garbage)
             #expect(
                 server.manager.calls == [
@@ -42,8 +42,7 @@ import Testing
             let callers = server.manager.state.withLock(\.callers)
             #expect(callers.count == 5)
             #expect(callers.allSatisfy { $0.uid == getuid() && $0.pid == getpid() })
-            #expect(
-                callers.allSatisfy { $0.name.hasSuffix("uid \(getuid())") || $0.name.hasSuffix("(uid \(getuid()))") })
+            #expect(callers.allSatisfy { $0.name.contains("uid \(getuid()), sluicePackageTests.xctest ") })
         }
     }
 

@@ -5,6 +5,8 @@ import SluiceAPI
 import Synchronization
 import Testing
 
+@testable import sluiced
+
 /// Other users for real: setpriv(1) runs sluicectl as one of them, the kernel tells the server.
 @Suite(.enabled(if: getuid() == 0, "becoming another user requires root"))
 struct PeerTests {
@@ -66,5 +68,26 @@ struct PeerTests {
             let caller = try #require(server.manager.state.withLock(\.callers).first)
             #expect(caller.uid == 65534)
         }
+    }
+
+    @Test func recordsSayWhichCommandItWas() async throws {
+        try await ServerFixture.run { server async throws in
+            server.manager.emit(Samples.event(1))
+            #expect(try await server.sluicectl("gc", "-o", "json").status == 0)
+            let callers = server.manager.state.withLock(\.callers)
+            #expect(callers.last?.name == "root (uid 0, sluicectl gc -o json)")
+        }
+    }
+}
+
+@Suite struct CommandLineInRecordsTests {
+    @Test(arguments: [
+        ("/usr/bin/sluicectl\0apply\0-f\0edge.yaml\0", "sluicectl apply -f edge.yaml"),
+        ("sluicectl\0-m\0two\nlines \u{1B}[31m\u{202E}\0", "sluicectl -m two?lines ?[31m?"),
+        ("a\0" + String(repeating: "x", count: 500), "a " + String(repeating: "x", count: 118) + "..."),
+        ("", nil), ("\0\0", nil),
+    ])
+    func isOneShortPrintableLine(raw: String, told: String?) {
+        #expect(CommandLine(arguments: raw.utf8)?.description == told)
     }
 }

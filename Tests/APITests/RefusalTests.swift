@@ -34,13 +34,13 @@ import Testing
 
     @Test(arguments: [
         (
-            #"{"spec":"","source":"-","reason":"","replce":true}"#,
-            #"unknown key "replce"; known: spec, source, reason, replace"#
+            #"{"spec":"","source":"-","message":"","replce":true}"#,
+            #"unknown key "replce"; known: spec, source, message, replace"#
         ),
-        (#"{"spec":"","source":"-","reason":"","replace":true,"a":1,"b":2}"#, #"unknown key "a""#),
-        (#"{"spec":"","source":"-","reason":""}"#, #"key "replace" is missing"#),
-        (#"{"spec":1,"source":"-","reason":"","replace":false}"#, #"key "spec" has a value of the wrong type"#),
-        (#"{"spec":null,"source":"-","reason":"","replace":false}"#, #"key "spec" has a value of the wrong type"#),
+        (#"{"spec":"","source":"-","message":"","replace":true,"a":1,"b":2}"#, #"unknown key "a""#),
+        (#"{"spec":"","source":"-","message":""}"#, #"key "replace" is missing"#),
+        (#"{"spec":1,"source":"-","message":"","replace":false}"#, #"key "spec" has a value of the wrong type"#),
+        (#"{"spec":null,"source":"-","message":"","replace":false}"#, #"key "spec" has a value of the wrong type"#),
         ("[]", "want a JSON object"), ("", "not JSON, or not UTF-8"), ("{", "not JSON, or not UTF-8"),
     ])
     func bodies(body: String, why: String) async throws {

@@ -153,7 +153,7 @@ import Testing
                 One write to a pinned slot: it needs no plugin, no verifier and no build.
                 `sluicectl history HOOK` shows which generations are kept.
 
-                USAGE: sluicectl rollback <hook> [--to <n>] [--reason <text>] [--socket <path>] [--output <output>] [--verbose] [--no-color]
+                USAGE: sluicectl rollback <hook> [--to <n>] [--message <text>] [--socket <path>] [--output <output>] [--verbose] [--no-color]
 
                 ARGUMENTS:
                   <hook>                  The chain's hook, as in xdp:eth0.
@@ -161,7 +161,7 @@ import Testing
                 OPTIONS:
                   --to <n>                The generation (default: the one that was live
                                           before).
-                  --reason <text>         Kept in the chain's history.
+                  -m, --message <text>    Why; kept in the chain's history.
                   --socket <path>         The daemon's socket (default: $SLUICE_SOCKET, else
                                           /run/sluice/sluiced.sock).
                   -o, --output <output>   How to print. (values: table, json, yaml; default:

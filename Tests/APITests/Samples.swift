@@ -21,7 +21,7 @@ enum Samples {
         rootFallbacks: 0, since: nil, notes: [])
 
     static let generation = GenerationRecord(
-        number: 3, state: .live, created: "2026-01-02T03:04:05Z", author: "root (uid 0)", reason: "an attack",
+        number: 3, state: .live, created: "2026-01-02T03:04:05Z", author: "root (uid 0)", message: "an attack",
         changes: ["~ stage dos: 1.0 -> 1.1"],
         stages: [StageRecord(name: "dos", plugin: "volumetric-dos", version: "1.1", artifact: "abcd")])
 

@@ -60,16 +60,17 @@ final class ScriptedManager: ManagerService {
             for await _ in gate {}
         }
         return try answer(
-            "apply \(request.source): \(request.spec) \(request.reason) \(request.replace)", Samples.change, by: caller)
+            "apply \(request.source): \(request.spec) \(request.message) \(request.replace)", Samples.change, by: caller
+        )
     }
     func rollback(_ hook: String, _ request: RollbackRequest, by caller: Caller) async throws -> ChangeReport {
-        try answer("rollback \(hook) \(request.to ?? -1) \(request.reason)", Samples.change, by: caller)
+        try answer("rollback \(hook) \(request.to ?? -1) \(request.message)", Samples.change, by: caller)
     }
     func upgrade(_ hook: String, _ request: UpgradeRequest, by caller: Caller) async throws -> ChangeReport {
         try answer("upgrade \(hook) \(request.stage) \(request.version ?? "newest")", Samples.change, by: caller)
     }
     func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport {
-        try answer("detach \(hook) \(request.reason)", Samples.change, by: caller)
+        try answer("detach \(hook) \(request.message)", Samples.change, by: caller)
     }
     func doctor() async throws -> DoctorReport { try answer("doctor", Samples.doctor) }
     func gc(by caller: Caller) async throws -> GCReport { try answer("gc", Samples.garbage, by: caller) }

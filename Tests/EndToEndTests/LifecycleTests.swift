@@ -30,7 +30,7 @@ extension EndToEnd {
                 try site.apply(Site.dropping(port: 8))
                 #expect(try site.verdict(port: 7) == .pass)
                 #expect(try site.verdict(port: 8) == .drop)
-                try site.must("upgrade", "xdp:edge0", "dos", "--to", "1.1", "--reason", "prefix limits")
+                try site.must("upgrade", "xdp:edge0", "dos", "--to", "1.1", "--message", "prefix limits")
                 status = try site.status()
                 #expect(status.live == 3 && status.stages.map(\.version) == ["1.1"])
 
@@ -41,7 +41,7 @@ extension EndToEnd {
                 let history = try site.history()
                 #expect(history.map(\.number) == [3, 2, 1])
                 #expect(history.map(\.state) == [.kept, .kept, .live])
-                #expect(history[0].reason == "prefix limits")
+                #expect(history[0].message == "prefix limits")
                 #expect(history[0].changes.contains { $0.contains("volumetric-dos 1.0 -> volumetric-dos 1.1") })
 
                 try site.must("detach", "xdp:edge0")

@@ -8,14 +8,14 @@ internal import SluiceAPI
 struct Change {
     var action: String
     var author: String
-    var reason: String
+    var message: String
     private(set) var timings: [Timing] = []
     private var last = ContinuousClock.now
 
-    init(_ action: String, by author: String, reason: String) {
+    init(_ action: String, by author: String, message: String) {
         self.action = action
         self.author = author
-        self.reason = reason
+        self.message = message
     }
 
     /// Ends a step.
@@ -46,7 +46,8 @@ extension Manager {
             try artifacts.keep(digest, from: prepared.sources[digest]!)
         }
         FaultPoint.artifactsKept.hit()
-        let number = try store.begin(chain, author: change.author, reason: change.reason, changes: prepared.plan.lines)
+        let number = try store.begin(
+            chain, author: change.author, message: change.message, changes: prepared.plan.lines)
         FaultPoint.generationRecorded.hit()
         change.lap("record")
         do {
@@ -74,7 +75,7 @@ extension Manager {
         record(
             change.action, hook.description, outcome: "done", by: change.author,
             describe(
-                number, from: prepared.live?.number, chain, reason: change.reason,
+                number, from: prepared.live?.number, chain, message: change.message,
                 notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") }))
         FaultPoint.changeRecorded.hit()
         change.lap("audit")
@@ -115,11 +116,12 @@ extension Manager {
     }
 
     private func describe(
-        _ number: Int, from old: Int?, _ chain: ResolvedChain, reason: String, notes: [String]
+        _ number: Int, from old: Int?, _ chain: ResolvedChain, message: String, notes: [String]
     ) -> String {
         let stages = chain.stages.map { "\($0.name) (\($0.plugin) \($0.version))" }.joined(separator: ", ")
         let move = old.map { "generation \($0) -> \(number)" } ?? "generation \(number)"
-        return (["\(move): \(stages)"] + notes + (reason.isEmpty ? [] : ["reason: \(reason)"])).joined(separator: "; ")
+        return (["\(move): \(stages)"] + notes + (message.isEmpty ? [] : ["message: \(message)"])).joined(
+            separator: "; ")
     }
 
     /// Undoes an unfinished build: its pins, its record, what only it needed.

@@ -20,7 +20,7 @@ extension Manager {
         let specs = try SpecParser.parse(request.spec, source: request.source)
         return try await exclusively {
             // All chains are checked before the first is changed.
-            var change = Change("apply", by: caller.name, reason: request.reason)
+            var change = Change("apply", by: caller.name, message: request.message)
             var prepared: [PreparedChain] = []
             for spec in specs {
                 try await audited("apply", spec.hook, by: caller) { prepared.append(try await prepare(spec)) }
@@ -42,7 +42,7 @@ extension Manager {
         try await exclusively {
             let id = try resolve(hook)
             return try await audited("upgrade", id.description, by: caller) {
-                var change = Change("upgrade", by: caller.name, reason: request.reason)
+                var change = Change("upgrade", by: caller.name, message: request.message)
                 guard let live = try liveGeneration(of: id) else { throw notLive(id) }
                 var spec = live.resolved.spec
                 guard let index = spec.stages.firstIndex(where: { $0.name == request.stage }) else {
@@ -64,7 +64,7 @@ extension Manager {
         try await exclusively {
             let id = try resolve(hook)
             return try await audited("rollback", id.description, by: caller) {
-                let report = try rollback(id, request, Change("rollback", by: caller.name, reason: request.reason))
+                let report = try rollback(id, request, Change("rollback", by: caller.name, message: request.message))
                 updateRuns(after: "rollback")
                 return report
             }
@@ -95,9 +95,10 @@ extension Manager {
         // The traffic has moved: a full disk must not make this look as if it had not.
         recordLive(target, of: hook)
         FaultPoint.rollbackRecorded.hit()
-        let reason = change.reason.isEmpty ? "" : "; reason: \(change.reason)"
+        let message = change.message.isEmpty ? "" : "; message: \(change.message)"
         record(
-            "rollback", hook.description, outcome: "done", by: change.author, "generation \(live) -> \(target)\(reason)"
+            "rollback", hook.description, outcome: "done", by: change.author,
+            "generation \(live) -> \(target)\(message)"
         )
         change.lap("record")
         return ChangeReport(chains: [
@@ -114,14 +115,14 @@ extension Manager {
                 let directory = directory(id)
                 guard directory.exists else { throw notLive(id) }
                 let live = try directory.live()
-                var change = Change("detach", by: caller.name, reason: request.reason)
+                var change = Change("detach", by: caller.name, message: request.message)
                 try store.setWanted(id.description, false)
                 FaultPoint.detachRecorded.hit()
                 try removeHook(id)
-                let reason = request.reason.isEmpty ? "" : "; reason: \(request.reason)"
+                let message = request.message.isEmpty ? "" : "; message: \(request.message)"
                 record(
                     "detach", id.description, outcome: "done", by: caller.name,
-                    "the chain is gone, its history is kept\(reason)")
+                    "the chain is gone, its history is kept\(message)")
                 change.lap("detach")
                 updateRuns()
                 return ChangeReport(chains: [

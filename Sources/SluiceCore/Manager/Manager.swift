@@ -65,13 +65,14 @@ public actor Manager: ManagerService {
 
     /// Runs a change when no other runs; those that wait go in the order they came.
     func exclusively<T>(_ body: () async throws -> T) async throws -> T {
-        while changing {
+        if changing {
             await withCheckedContinuation { waiting.append($0) }
+        } else {
+            changing = true
         }
-        changing = true
         defer {
-            changing = false
-            if !waiting.isEmpty { waiting.removeFirst().resume() }
+            // The turn is handed on, not given up: who comes between would overtake.
+            if waiting.isEmpty { changing = false } else { waiting.removeFirst().resume() }
         }
         return try await body()
     }

@@ -49,32 +49,40 @@ struct PluginCatalog: Sendable {
         }
     }
 
-    /// Every version that is installed, with why it cannot be used if it cannot. Starts each plugin once.
+    /// Every version that is installed, with why it cannot be used if it cannot. Starts each plugin once, a few at a
+    /// time: one that hangs until its time is up does not make all others wait.
     func list() async -> [PluginInfo] {
-        var infos: [PluginInfo] = []
-        for directory in directories {
-            let listing = directory.list()
-            for plugin in listing.plugins {
-                var info = PluginInfo(
-                    name: plugin.name, version: plugin.version.description, summary: "", hooks: [], path: plugin.path,
-                    usedBy: [], problem: nil)
-                do {
-                    let description = try await runner.describe(plugin)
-                    info.summary = description.summary
-                    info.hooks = description.hooks.map(\.rawValue)
-                } catch {
-                    info.problem = error.description
-                }
-                infos.append(info)
+        let listings = directories.map { $0.list() }
+        let plugins = listings.flatMap(\.plugins)
+        let described = await withTaskGroup(of: (Int, PluginInfo).self) { group in
+            var infos = [PluginInfo?](repeating: nil, count: plugins.count)
+            for (index, plugin) in plugins.enumerated() {
+                if index >= 8, let (place, info) = await group.next() { infos[place] = info }
+                group.addTask { (index, await describe(plugin)) }
             }
-            for problem in listing.problems {
-                infos.append(
-                    PluginInfo(
-                        name: problem.name, version: problem.version ?? "", summary: "", hooks: [], path: problem.path,
-                        usedBy: [], problem: problem.reason))
-            }
+            for await (place, info) in group { infos[place] = info }
+            return infos.compactMap(\.self)
         }
-        return infos
+        let problems = listings.flatMap(\.problems).map { problem in
+            PluginInfo(
+                name: problem.name, version: problem.version ?? "", summary: "", hooks: [], path: problem.path,
+                usedBy: [], problem: problem.reason)
+        }
+        return described + problems
+    }
+
+    private func describe(_ plugin: InstalledPlugin) async -> PluginInfo {
+        var info = PluginInfo(
+            name: plugin.name, version: plugin.version.description, summary: "", hooks: [], path: plugin.path,
+            usedBy: [], problem: nil)
+        do {
+            let description = try await runner.describe(plugin)
+            info.summary = description.summary
+            info.hooks = description.hooks.map(\.rawValue)
+        } catch {
+            info.problem = error.description
+        }
+        return info
     }
 }
 

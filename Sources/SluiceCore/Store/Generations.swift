@@ -13,13 +13,13 @@ struct StoredGeneration {
     /// When it last went live, in the hook's own count; 0 for never.
     var liveOrder = 0
     var author: String
-    var reason: String
+    var message: String
     var changes: [String]
     var resolved: ResolvedChain
 
     var record: GenerationRecord {
         GenerationRecord(
-            number: number, state: state, created: created, author: author, reason: reason, changes: changes,
+            number: number, state: state, created: created, author: author, message: message, changes: changes,
             stages: resolved.stages.map(\.record))
     }
 }
@@ -59,7 +59,7 @@ extension Store {
     }
 
     /// Records a generation that is about to be built, and gives it its number: one more than any before.
-    func begin(_ chain: ResolvedChain, author: String, reason: String, changes: [String]) throws -> Int {
+    func begin(_ chain: ResolvedChain, author: String, message: String, changes: [String]) throws -> Int {
         try write { db in
             let hook = chain.spec.hook
             try db.execute(
@@ -68,10 +68,10 @@ extension Store {
             let number = (last ?? 0) + 1
             try db.execute(
                 sql: """
-                    INSERT INTO generation (hook, number, state, created, author, reason, changes, resolved)
+                    INSERT INTO generation (hook, number, state, created, author, message, changes, resolved)
                     VALUES (?, ?, 'building', ?, ?, ?, ?, ?)
                     """,
-                arguments: [hook, number, Self.timestamp(), author, reason, try json(changes), try json(chain)])
+                arguments: [hook, number, Self.timestamp(), author, message, try json(changes), try json(chain)])
             return number
         }
     }
@@ -122,7 +122,7 @@ extension Store {
     private static func generation(_ row: Row) throws -> StoredGeneration {
         StoredGeneration(
             number: row["number"], state: GenerationState(rawValue: row["state"]) ?? .retired, created: row["created"],
-            liveSince: row["live_since"], liveOrder: row["live_order"], author: row["author"], reason: row["reason"],
+            liveSince: row["live_since"], liveOrder: row["live_order"], author: row["author"], message: row["message"],
             changes: try JSONDecoder().decode([String].self, from: Data((row["changes"] as String).utf8)),
             resolved: try JSONDecoder().decode(ResolvedChain.self, from: Data((row["resolved"] as String).utf8)))
     }

@@ -48,7 +48,7 @@ struct Store {
                         -- Rises with each time a generation of the hook goes live: clocks step, this does not.
                         live_order INTEGER NOT NULL DEFAULT 0,
                         author TEXT NOT NULL,
-                        reason TEXT NOT NULL,
+                        message TEXT NOT NULL,
                         changes TEXT NOT NULL,
                         resolved TEXT NOT NULL,
                         PRIMARY KEY (hook, number)

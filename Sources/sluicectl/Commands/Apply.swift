@@ -13,8 +13,7 @@ struct Apply: AsyncParsableCommand {
 
     @OptionGroup var spec: SpecFile
 
-    @Option(help: .init("Kept in the chain's history.", valueName: "text"))
-    var reason = ""
+    @OptionGroup var note: MessageOption
 
     @Flag(help: "Replace a foreign program that is on the hook already.")
     var replace = false
@@ -23,7 +22,8 @@ struct Apply: AsyncParsableCommand {
 
     func run() async throws {
         try await global.perform { client, printer in
-            let request = ApplyRequest(spec: try spec.read(), source: spec.file, reason: reason, replace: replace)
+            let request = ApplyRequest(
+                spec: try spec.read(), source: spec.file, message: note.message, replace: replace)
             let report = try await withProgress(client) { try await client.apply(request) }
             try printer.show(report) { report.text($0, verbose: printer.verbose) }
         }

@@ -10,14 +10,13 @@ struct Detach: AsyncParsableCommand {
     @Argument(help: .init("The chain's hook, as in xdp:eth0.", valueName: "hook"))
     var hook: String
 
-    @Option(help: .init("Kept in the chain's history.", valueName: "text"))
-    var reason = ""
+    @OptionGroup var note: MessageOption
 
     @OptionGroup var global: GlobalOptions
 
     func run() async throws {
         try await global.perform { client, printer in
-            let report = try await client.detach(hook, .init(reason: reason))
+            let report = try await client.detach(hook, .init(message: note.message))
             try printer.show(report) { report.text($0, verbose: printer.verbose) }
         }
     }

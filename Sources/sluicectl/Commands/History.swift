@@ -27,7 +27,7 @@ struct History: AsyncParsableCommand {
             let stages = record.stages.map { "\($0.name) \($0.plugin) \($0.version)" }.joined(separator: ", ")
             return [
                 "\(record.number)", .init(record.state.rawValue, record.state == .live ? style.green : { $0 }),
-                .init(record.created), .init(record.author), .init(stages), .init(record.reason),
+                .init(record.created), .init(record.author), .init(stages), .init(record.message),
             ]
         }
         if !verbose { return Table(columns: columns, rows: records.map(row)).render(style) }

@@ -17,14 +17,13 @@ struct Rollback: AsyncParsableCommand {
     @Option(help: .init("The generation (default: the one that was live before).", valueName: "n"))
     var to: Int?
 
-    @Option(help: .init("Kept in the chain's history.", valueName: "text"))
-    var reason = ""
+    @OptionGroup var note: MessageOption
 
     @OptionGroup var global: GlobalOptions
 
     func run() async throws {
         try await global.perform { client, printer in
-            let report = try await client.rollback(hook, .init(to: to, reason: reason))
+            let report = try await client.rollback(hook, .init(to: to, message: note.message))
             try printer.show(report) { report.text($0, verbose: printer.verbose) }
         }
     }

@@ -16,14 +16,13 @@ struct Upgrade: AsyncParsableCommand {
     @Option(help: .init("The version (default: the newest installed).", valueName: "version"))
     var to: String?
 
-    @Option(help: .init("Kept in the chain's history.", valueName: "text"))
-    var reason = ""
+    @OptionGroup var note: MessageOption
 
     @OptionGroup var global: GlobalOptions
 
     func run() async throws {
         try await global.perform { client, printer in
-            let request = UpgradeRequest(stage: stage, version: to, reason: reason)
+            let request = UpgradeRequest(stage: stage, version: to, message: note.message)
             let report = try await withProgress(client) { try await client.upgrade(hook, request) }
             try printer.show(report) { report.text($0, verbose: printer.verbose) }
         }

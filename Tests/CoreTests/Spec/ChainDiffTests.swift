@@ -27,7 +27,8 @@ import Testing
     private func diff(_ old: ResolvedChain?, _ new: ResolvedChain) -> ChainPlan {
         let stored = old.map {
             StoredGeneration(
-                number: 3, state: .live, created: "", liveSince: nil, author: "", reason: "", changes: [], resolved: $0)
+                number: 3, state: .live, created: "", liveSince: nil, author: "", message: "", changes: [], resolved: $0
+            )
         }
         return ChainDiff(old: stored, new: new).plan(notes: [])
     }

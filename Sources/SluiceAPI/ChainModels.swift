@@ -47,17 +47,32 @@ public enum ChainState: String, Codable, Sendable {
 /// One stage of a live chain.
 public struct StageStatus: Codable, Sendable, Equatable {
     public var name: String
-    public var plugin: String
-    public var version: String
+    /// Nil for an adopted object.
+    public var plugin: String?
+    public var version: String?
+    /// `FILE#PROGRAM` of an adopted object; nil for a plugin.
+    public var object: String?
     /// Nil when the chain's counters are off.
     public var counters: StageCounters?
 
-    public init(name: String, plugin: String, version: String, counters: StageCounters?) {
+    public init(
+        name: String, plugin: String? = nil, version: String? = nil, object: String? = nil, counters: StageCounters?
+    ) {
         self.name = name
         self.plugin = plugin
         self.version = version
+        self.object = object
         self.counters = counters
     }
+
+    public init(_ record: StageRecord, counters: StageCounters?) {
+        self.init(
+            name: record.name, plugin: record.plugin, version: record.version, object: record.object, counters: counters
+        )
+    }
+
+    /// What it runs: `volumetric-dos 1.1`, `object balancer.bpf.o#balancer_ingress`.
+    public var title: String { stageTitle(plugin, version, object) }
 }
 
 /// What a stage has seen since its generation was built, summed over the CPUs.
@@ -127,17 +142,30 @@ public enum GenerationState: String, Codable, Sendable {
 
 public struct StageRecord: Codable, Sendable, Equatable {
     public var name: String
-    public var plugin: String
-    public var version: String
+    /// Nil for an adopted object.
+    public var plugin: String?
+    public var version: String?
+    /// `FILE#PROGRAM` of an adopted object; nil for a plugin.
+    public var object: String?
     /// The artifact (plugin and object) it was built from, SHA-256 in hexadecimal.
     public var artifact: String
 
-    public init(name: String, plugin: String, version: String, artifact: String) {
+    public init(
+        name: String, plugin: String? = nil, version: String? = nil, object: String? = nil, artifact: String
+    ) {
         self.name = name
         self.plugin = plugin
         self.version = version
+        self.object = object
         self.artifact = artifact
     }
+
+    /// What it runs: `volumetric-dos 1.1`, `object balancer.bpf.o#balancer_ingress`.
+    public var title: String { stageTitle(plugin, version, object) }
+}
+
+private func stageTitle(_ plugin: String?, _ version: String?, _ object: String?) -> String {
+    object.map { "object \($0)" } ?? [plugin, version].compactMap(\.self).joined(separator: " ")
 }
 
 /// The counters of a live chain, the stages' own tables included.

@@ -61,8 +61,9 @@ extension ObjectSchema {
             "StageStatus", "One stage of a live chain.",
             [
                 .needed("name", .string, "Its name in the chain."),
-                .needed("plugin", .string, "The plugin that it runs."),
-                .needed("version", .string, "The plugin's version."),
+                .optional("plugin", .string, "The plugin that it runs."),
+                .optional("version", .string, "The plugin's version."),
+                .optional("object", .string, "Instead of a plugin: `FILE#PROGRAM` of the object that it adopted."),
                 .optional("counters", .object("StageCounters"), "Absent when the chain's counters are off."),
             ]),
         .init(
@@ -94,8 +95,9 @@ extension ObjectSchema {
             "StageRecord", "What a stage of a generation was built from.",
             [
                 .needed("name", .string, "Its name in the chain."),
-                .needed("plugin", .string, "The plugin."),
-                .needed("version", .string, "The plugin's version."),
+                .optional("plugin", .string, "The plugin."),
+                .optional("version", .string, "The plugin's version."),
+                .optional("object", .string, "Instead of a plugin: `FILE#PROGRAM` of the object that it adopted."),
                 .needed("artifact", .string, "SHA-256 of plugin and object, hexadecimal."),
             ]),
         .init(

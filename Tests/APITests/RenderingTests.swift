@@ -24,7 +24,7 @@ import Testing
         #expect(
             Status.text(Samples.chain, .plain) == """
                 xdp:eth0: live, generation 3, native mode, on fault: pass, since 2026-01-02T03:04:05Z
-                  STAGE  PLUGIN                PACKETS           BYTES     NEXT  PASS       DROP
+                  STAGE  RUNS                  PACKETS           BYTES     NEXT  PASS       DROP
                   dos    volumetric-dos 1.1  1,234,567  98,765,432,100  234,567     0  1,000,000
                   7 packets found no live generation: they were given the verdict "pass"
                   note: generic mode: slow

@@ -26,7 +26,7 @@ struct GenerationBuilder {
             do {
                 try load(stage, slot: index + 1, into: array)
             } catch {
-                throw APIErrorBody(error, during: "stage \"\(stage.name)\" (\(stage.plugin) \(stage.version))")
+                throw APIErrorBody(error, during: "stage \"\(stage.name)\" (\(stage.title))")
             }
         }
         try array.freeze()

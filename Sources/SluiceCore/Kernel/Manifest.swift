@@ -13,12 +13,12 @@ struct Manifest: Codable, Equatable {
     var stages: [Stage]
 
     struct Stage: Codable, Equatable {
-        var name: String
-        var plugin: String
-        var version: String
-        var artifact: String
+        var record: StageRecord
         /// State maps by C name, with the schema: the pins below `state/` that this generation uses.
         var state: [String: String]
+
+        var name: String { record.name }
+        var artifact: String { record.artifact }
     }
 
     init(_ chain: ResolvedChain, generation: Int) {
@@ -26,7 +26,7 @@ struct Manifest: Codable, Equatable {
         self.generation = generation
         self.counters = chain.spec.counters
         self.stages = chain.stages.map {
-            Stage(name: $0.name, plugin: $0.plugin, version: $0.version, artifact: $0.artifact, state: $0.state)
+            Stage(record: $0.record, state: $0.state)
         }
     }
 

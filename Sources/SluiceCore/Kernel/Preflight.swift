@@ -28,7 +28,7 @@ struct Preflight {
                 guard got == expected else {
                     throw APIErrorBody(
                         code: "preflight-failed",
-                        message: "preflight of stage \"\(stage.name)\" (\(stage.plugin) \(stage.version)): the sample "
+                        message: "preflight of stage \"\(stage.name)\" (\(stage.title)): the sample "
                             + "\"\(sample.name)\" must give \(sample.expect.rawValue) but gave \(Self.name(got)); "
                             + "nothing was changed; the plugin's plan or its program is wrong")
                 }

@@ -21,12 +21,12 @@ struct ChainDiff {
             lines.append(was.map { "~ \(key): \($0) -> \(now)" } ?? "+ \(key): \(now)")
         }
         for stage in before?.stages ?? [] where !new.stages.contains(where: { $0.name == stage.name }) {
-            lines.append("- stage \(stage.name): \(stage.plugin) \(stage.version)")
+            lines.append("- stage \(stage.name): \(stage.title)")
         }
         for (index, stage) in new.stages.enumerated() {
             let config = new.spec.stages[index].config
             guard let place = before?.stages.firstIndex(where: { $0.name == stage.name }), let before else {
-                lines.append("+ stage \(stage.name): \(stage.plugin) \(stage.version)")
+                lines.append("+ stage \(stage.name): \(stage.title)")
                 lines += stage.plan.summary.map { "    \($0)" }
                 continue
             }
@@ -44,12 +44,13 @@ struct ChainDiff {
         of stage: ResolvedStage, _ config: JSON, from old: ResolvedStage, _ oldConfig: JSON
     ) -> [String] {
         var inner: [String] = []
-        if stage.plugin != old.plugin || stage.version != old.version {
-            inner.append("~ plugin: \(old.plugin) \(old.version) -> \(stage.plugin) \(stage.version)")
+        let kind = if case .plugin = stage.source { "plugin" } else { "object" }
+        func shown(_ stage: ResolvedStage) -> String { stage.record.object ?? stage.title }
+        if stage.title != old.title {
+            inner.append("~ \(kind): \(shown(old)) -> \(shown(stage))")
         } else if stage.artifact != old.artifact {
             inner.append(
-                "~ plugin: \(stage.plugin) \(stage.version) was rebuilt: \(old.artifact.prefix(12)) -> \(stage.artifact.prefix(12))"
-            )
+                "~ \(kind): \(shown(stage)) was rebuilt: \(old.artifact.prefix(12)) -> \(stage.artifact.prefix(12))")
         }
         let was = flatten(oldConfig, "")
         let now = flatten(config, "")

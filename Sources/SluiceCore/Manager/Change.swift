@@ -118,7 +118,7 @@ extension Manager {
     private func describe(
         _ number: Int, from old: Int?, _ chain: ResolvedChain, message: String, notes: [String]
     ) -> String {
-        let stages = chain.stages.map { "\($0.name) (\($0.plugin) \($0.version))" }.joined(separator: ", ")
+        let stages = chain.stages.map { "\($0.name) (\($0.title))" }.joined(separator: ", ")
         let move = old.map { "generation \($0) -> \(number)" } ?? "generation \(number)"
         return (["\(move): \(stages)"] + notes + (message.isEmpty ? [] : ["message: \(message)"])).joined(
             separator: "; ")

@@ -50,7 +50,13 @@ extension Manager {
                         "upgrade \(id): the chain has no stage \"\(request.stage)\"; it has: "
                             + spec.stages.map(\.name).joined(separator: ", "))
                 }
-                spec.stages[index].version = request.version
+                guard case .plugin(var plugin) = spec.stages[index].source else {
+                    throw APIErrorBody.refused(
+                        "upgrade \(id): stage \"\(request.stage)\" is an adopted object, which has no versions; put the "
+                            + "new object where the spec names it, or change the spec, and apply it")
+                }
+                plugin.version = request.version
+                spec.stages[index].source = .plugin(plugin)
                 let prepared = try await prepare(spec)
                 change.lap("plan")
                 let result = try commitIfNeeded(prepared, change, replace: false)

@@ -26,31 +26,35 @@ extension Manager {
         // Plugins are processes: the stages' are asked at the same time.
         let answers = try await withThrowingTaskGroup(of: (Int, PlannedStage).self) { group in
             for (index, stage) in spec.stages.enumerated() {
-                let installed = try plugins.find(stage.plugin, version: stage.version, stage: stage.name)
+                guard case .plugin(let plugin) = stage.source else { continue }
+                let installed = try plugins.find(plugin.name, version: plugin.version, stage: stage.name)
                 let digest = try artifacts.digest(of: installed.path)
                 let before = live?.resolved.stages.first {
-                    $0.name == stage.name && $0.artifact == digest && $0.version == installed.version.description
+                    $0.name == stage.name && $0.artifact == digest
+                        && $0.record.version == installed.version.description
                 }
                 let same =
                     before != nil && live?.resolved.spec.stages.first { $0.name == stage.name }?.config == stage.config
                 let plugins = plugins
                 group.addTask {
                     // A plan is a pure function: the same plugin and configuration need not be asked twice.
-                    if same, let before {
-                        return (index, PlannedStage(installed, digest, before.plan, runs: before.runs))
+                    if same, let before, case .plugin(let known) = before.source {
+                        return (index, PlannedStage(installed, digest, before.plan, runs: known.runs))
                     }
                     let context = PlanContext(hook: hook.description, stage: stage.name)
                     let (description, plan) = try await plugins.plan(
-                        installed, config: stage.config, context: context, kind: hook.kind)
+                        installed, config: plugin.config, context: context, kind: hook.kind)
                     return (index, PlannedStage(installed, digest, plan, runs: description.runs))
                 }
             }
             var answers = [PlannedStage?](repeating: nil, count: spec.stages.count)
             for try await (index, answer) in group { answers[index] = answer }
-            return answers.map { $0! }
+            return answers
         }
-        for (index, answer) in answers.enumerated() {
-            let stage = spec.stages[index]
+        for (index, stage) in spec.stages.enumerated() {
+            guard let answer = answers[index], case .plugin(var plugin) = stage.source else {
+                throw APIErrorBody.refused("\(hook): stage \"\(stage.name)\": objects cannot be adopted yet")
+            }
             guard !frags || answer.plan.frags else {
                 throw APIErrorBody.refused(
                     "\(hook): stage \"\(stage.name)\" does not cope with packets in fragments, but the chain takes them; "
@@ -59,13 +63,16 @@ extension Manager {
             let object = try failing("stage \"\(stage.name)\"") {
                 try BPFObject(contentsOf: "\(answer.installed.path)/\(answer.plan.object)")
             }
-            let state = try ObjectCheck(stage: stage.name, plugin: stage.plugin, plan: answer.plan, object: object)
+            let state = try ObjectCheck(stage: stage.name, plugin: plugin.name, plan: answer.plan, object: object)
                 .run()
-            resolved.spec.stages[index].version = answer.installed.version.description
+            let version = answer.installed.version.description
+            plugin.version = version
+            resolved.spec.stages[index].source = .plugin(plugin)
             resolved.stages.append(
                 ResolvedStage(
-                    name: stage.name, plugin: stage.plugin, version: answer.installed.version.description,
-                    artifact: answer.digest, plan: answer.plan, runs: answer.runs, state: state))
+                    name: stage.name,
+                    source: .plugin(.init(name: plugin.name, version: version, runs: answer.runs)),
+                    artifact: answer.digest, plan: answer.plan, state: state))
             sources[answer.digest] = answer.installed.path
         }
         var notes = try await migrations(of: resolved, from: live)
@@ -109,7 +116,7 @@ extension Manager {
         guard let live else { return [] }
         var notes: [String] = []
         for before in live.resolved.stages {
-            let stage = chain.stages.first { $0.name == before.name && $0.plugin == before.plugin }
+            let stage = chain.stages.first { $0.name == before.name && $0.owner == before.owner }
             for (map, old) in before.state.sorted(by: { $0.key < $1.key }) {
                 let fate: String
                 if let stage, let schema = stage.state[map] {
@@ -131,12 +138,18 @@ extension Manager {
         of map: String, _ old: String, _ schema: String, _ stage: ResolvedStage, _ before: ResolvedStage, _ number: Int,
         _ hook: String
     ) async throws -> String {
-        let request = MigrationRequest(map: map, fromVersion: before.version, fromSchema: old, toSchema: schema)
-        let installed = try plugins.find(stage.plugin, version: stage.version, stage: stage.name)
+        guard case .plugin(let plugin) = stage.source, case .plugin(let older) = before.source else {
+            throw APIErrorBody.refused(
+                "\(hook): stage \"\(stage.name)\": state map \"\(map)\" has another layout or size than in generation "
+                    + "\(number), and an adopted object cannot say what becomes of its data; keep the size, or give the "
+                    + "stage another name, with which its state starts empty")
+        }
+        let request = MigrationRequest(map: map, fromVersion: older.version, fromSchema: old, toSchema: schema)
+        let installed = try plugins.find(plugin.name, version: plugin.version, stage: stage.name)
         guard try await plugins.migrate(installed, request) == .drop else {
             throw APIErrorBody.refused(
                 "\(hook): stage \"\(stage.name)\": state map \"\(map)\" has another layout or size than in generation "
-                    + "\(number) (\(before.plugin) \(before.version)), and its plugin refuses to start it empty; keep the size, "
+                    + "\(number) (\(before.title)), and its plugin refuses to start it empty; keep the size, "
                     + "or detach the hook and apply again, which loses that state")
         }
         let pin = directory(try HookID(parsing: hook)).state(stage: stage.name, map: map, schema: schema)

@@ -23,7 +23,8 @@ extension Manager {
         var wanted: Set<RunKey> = []
         for hook in (try? knownHooks()) ?? [] {
             guard let live = (try? liveGeneration(of: hook)) ?? nil else { continue }
-            for (index, stage) in live.resolved.stages.enumerated() where stage.runs {
+            for (index, stage) in live.resolved.stages.enumerated() {
+                guard case .plugin(let plugin) = stage.source, plugin.runs else { continue }
                 let key = RunKey(hook: hook, stage: stage.name)
                 let config = live.resolved.spec.stages[index].config
                 wanted.insert(key)
@@ -34,23 +35,25 @@ extension Manager {
                     runs[key]!.generation = live.number
                 } else {
                     runs.removeValue(forKey: key)?.session.stop()
-                    startRun(key, stage, config, generation: live.number)
+                    startRun(key, plugin, stage.artifact, config, generation: live.number)
                 }
             }
         }
         for key in runs.keys where !wanted.contains(key) { runs.removeValue(forKey: key)?.session.stop() }
     }
 
-    private func startRun(_ key: RunKey, _ stage: ResolvedStage, _ config: JSON, generation: Int) {
-        guard let version = PluginVersion(stage.version) else { return }
+    private func startRun(
+        _ key: RunKey, _ plugin: ResolvedPlugin, _ artifact: String, _ config: JSON, generation: Int
+    ) {
+        guard let version = PluginVersion(plugin.version) else { return }
         let logger = logger
         let session = RunSession(
-            plugin: InstalledPlugin(name: stage.plugin, version: version, path: artifacts.path(stage.artifact)),
+            plugin: InstalledPlugin(name: plugin.name, version: version, path: artifacts.path(artifact)),
             configuration: config, context: PlanContext(hook: key.hook.description, stage: key.stage),
             generation: generation, runner: plugins.runner,
             log: { logger.info("\($0)", metadata: ["hook": "\(key.hook)", "stage": "\(key.stage)"]) },
             update: { [weak self] map, entries in try await self?.update(key, map: map, entries: entries) })
-        runs[key] = LiveRun(session: session, generation: generation, artifact: stage.artifact, config: config)
+        runs[key] = LiveRun(session: session, generation: generation, artifact: artifact, config: config)
         Task { await session.supervise() }
     }
 
@@ -82,7 +85,7 @@ extension Manager {
         }
         record(
             "map-update", key.hook.description, outcome: "done",
-            by: "stage \(key.stage) (\(stage.plugin) \(stage.version))",
+            by: "stage \(key.stage) (\(stage.title))",
             "\(entries.count) entries of the map \"\(name)\" in generation \(live.number)")
     }
 

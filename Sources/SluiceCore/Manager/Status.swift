@@ -30,7 +30,7 @@ extension Manager {
                 hook: hook.description, state: wanted ? .missing : .detached, live: nil, mode: nil,
                 onFault: last?.resolved.spec.onFault.rawValue ?? "pass",
                 stages: last?.resolved.stages.map {
-                    StageStatus(name: $0.name, plugin: $0.plugin, version: $0.version, counters: nil)
+                    StageStatus($0.record, counters: nil)
                 } ?? [],
                 rootFallbacks: 0, since: nil,
                 notes: wanted
@@ -47,7 +47,7 @@ extension Manager {
         if stored == nil { notes.append("the database has no record of generation \(live)") }
         let stages = try manifest.stages.enumerated().map { index, stage in
             StageStatus(
-                name: stage.name, plugin: stage.plugin, version: stage.version,
+                stage.record,
                 counters: manifest.counters ? try directory.generation(live).counters(index + 1) : nil)
         }
         return ChainStatus(
@@ -87,7 +87,7 @@ extension Manager {
         var users: [String: [String]] = [:]
         for hook in try knownHooks() {
             for stage in try liveGeneration(of: hook)?.resolved.stages ?? [] {
-                users["\(stage.plugin) \(stage.version)", default: []].append("\(hook) \(stage.name)")
+                users[stage.title, default: []].append("\(hook) \(stage.name)")
             }
         }
         return await plugins.list().map { info in

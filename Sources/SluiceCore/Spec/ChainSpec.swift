@@ -19,14 +19,6 @@ struct ChainSpec: Codable, Sendable, Equatable {
     static let maxStages = 32
 }
 
-struct StageSpec: Codable, Sendable, Equatable {
-    var name: String
-    var plugin: String
-    /// Nil for the newest installed.
-    var version: String?
-    var config: JSON
-}
-
 enum AttachMode: String, Codable, Sendable, CaseIterable {
     case native, generic
     /// Native, and generic where the driver has no native XDP; that it fell back is told.

@@ -76,17 +76,26 @@ struct SpecParser {
     }
 
     private func stage(_ node: Node, at path: String) throws(APIErrorBody) -> StageSpec {
+        // An object is adopted, a plugin makes a plan: which of the two it is says what other keys there are.
+        let isObject = node.mapping?["object"] != nil
         let fields = try mapping(
-            node, at: path, known: ["name", "plugin", "version", "config"], required: ["name", "plugin"])
+            node, at: path,
+            known: isObject
+                ? ["name", "object", "proceed-on", "rodata", "maps"] : ["name", "plugin", "version", "config"],
+            required: ["name"])
         let name = try string(fields["name"]!, at: "\(path).name")
         guard Self.isName(name) else {
             throw error(
                 fields["name"]!, "\(path).name",
                 "\"\(name)\": a stage's name has 1 to 32 letters, digits, hyphens or underscores")
         }
-        let plugin = try string(fields["plugin"]!, at: "\(path).plugin")
+        if isObject { return StageSpec(name: name, source: .object(try object(fields, at: path))) }
+        guard let node = fields["plugin"] else {
+            throw error(node, path, "name what the stage runs: \"plugin\", or \"object\" for an object to adopt")
+        }
+        let plugin = try string(node, at: "\(path).plugin")
         guard Self.isName(plugin) else {
-            throw error(fields["plugin"]!, "\(path).plugin", "\"\(plugin)\" is not the name of a plugin")
+            throw error(node, "\(path).plugin", "\"\(plugin)\" is not the name of a plugin")
         }
         let version: String? = if let node = fields["version"] { try string(node, at: "\(path).version") } else { nil }
         var config = JSON.object(.init())
@@ -95,7 +104,7 @@ struct SpecParser {
             config = try json(node, at: "\(path).config", budget: &budget)
             if config == .null { config = .object(.init()) }
         }
-        return StageSpec(name: name, plugin: plugin, version: version, config: config)
+        return StageSpec(name: name, source: .plugin(.init(name: plugin, version: version, config: config)))
     }
 
     /// Letters, digits, hyphens and underscores: what stands in pins and paths.
@@ -112,12 +121,12 @@ struct SpecParser {
 // MARK: - Nodes
 
 extension SpecParser {
-    private func error(_ node: Node, _ path: String, _ message: String) -> APIErrorBody {
+    func error(_ node: Node, _ path: String, _ message: String) -> APIErrorBody {
         let line = node.mark.map { ":\($0.line)" } ?? ""
         return .invalidSpec("\(source)\(line): \(path.isEmpty ? "" : "\(path): ")\(message)")
     }
 
-    private func mapping(
+    func mapping(
         _ node: Node, at path: String, known: [String], required: [String]
     ) throws(APIErrorBody) -> [String: Node] {
         guard let mapping = node.mapping else {
@@ -137,36 +146,36 @@ extension SpecParser {
         return fields
     }
 
-    private func sequence(_ node: Node, at path: String) throws(APIErrorBody) -> [Node] {
+    func sequence(_ node: Node, at path: String) throws(APIErrorBody) -> [Node] {
         guard let sequence = node.sequence else { throw error(node, path, "expected a list") }
         return Array(sequence)
     }
 
     /// A scalar as it is written: `version: 1.10` is "1.10", though YAML says it is a number.
-    private func string(_ node: Node, at path: String) throws(APIErrorBody) -> String {
+    func string(_ node: Node, at path: String) throws(APIErrorBody) -> String {
         guard let scalar = node.scalar, !scalar.string.isEmpty else { throw error(node, path, "expected a string") }
         return scalar.string
     }
 
-    private func boolean(_ node: Node, at path: String, or other: String? = nil) throws(APIErrorBody) -> Bool {
+    func boolean(_ node: Node, at path: String, or other: String? = nil) throws(APIErrorBody) -> Bool {
         guard let value = node.bool else {
             throw error(node, path, "expected true\(other.map { ", \($0)" } ?? "") or false")
         }
         return value
     }
 
-    private func choice<T: RawRepresentable<String> & CaseIterable>(
-        _ node: Node, at path: String
+    func choice<T: RawRepresentable<String> & CaseIterable>(
+        _ node: Node, at path: String, of values: [T] = Array(T.allCases)
     ) throws(APIErrorBody) -> T {
-        guard let text = node.scalar?.string, let value = T(rawValue: text) else {
-            let known = T.allCases.map(\.rawValue).joined(separator: ", ")
+        guard let text = node.scalar?.string, let value = values.first(where: { $0.rawValue == text }) else {
+            let known = values.map(\.rawValue).joined(separator: ", ")
             throw error(node, path, "\"\(node.scalar?.string ?? "?")\" is none of: \(known)")
         }
         return value
     }
 
     /// A plugin's configuration as JSON, by YAML 1.2's core rules. The budget keeps aliases from exploding.
-    private func json(_ node: Node, at path: String, budget: inout Int) throws(APIErrorBody) -> JSON {
+    func json(_ node: Node, at path: String, budget: inout Int) throws(APIErrorBody) -> JSON {
         budget -= 1
         guard budget > 0 else { throw error(node, path, "the configuration is too large (more than 200,000 values)") }
         switch node {

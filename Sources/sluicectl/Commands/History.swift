@@ -24,7 +24,7 @@ struct History: AsyncParsableCommand {
             .right("GEN"), .left("STATE"), .left("CREATED"), .left("AUTHOR"), .left("STAGES"), .left("REASON"),
         ]
         func row(_ record: GenerationRecord) -> [Table.Cell] {
-            let stages = record.stages.map { "\($0.name) \($0.plugin) \($0.version)" }.joined(separator: ", ")
+            let stages = record.stages.map { "\($0.name) \($0.title)" }.joined(separator: ", ")
             return [
                 "\(record.number)", .init(record.state.rawValue, record.state == .live ? style.green : { $0 }),
                 .init(record.created), .init(record.author), .init(stages), .init(record.message),

@@ -37,7 +37,7 @@ struct Status: AsyncParsableCommand {
                 .init(chain.hook), .init(chain.state.rawValue, paint(chain.state, style)),
                 .init(chain.live.map(String.init) ?? "-"), .init(chain.mode ?? "-"),
                 counters.first.map { .number($0.packets) } ?? "-", counters.isEmpty ? "-" : .number(dropped),
-                .init(chain.stages.map { "\($0.name) \($0.version)" }.joined(separator: ", ")),
+                .init(chain.stages.map { "\($0.name) \($0.version ?? $0.title)" }.joined(separator: ", ")),
                 .init(chain.since ?? "-"),
             ]
         }
@@ -54,7 +54,7 @@ struct Status: AsyncParsableCommand {
         var text = "\(style.bold(chain.hook)): \(facts.joined(separator: ", "))\n"
         if !chain.stages.isEmpty {
             text += CounterTable.render(
-                chain.stages.map { ("\($0.name)", "\($0.plugin) \($0.version)", $0.counters) }, title: "PLUGIN", style)
+                chain.stages.map { ($0.name, $0.title, $0.counters) }, title: "RUNS", style)
         }
         if chain.rootFallbacks > 0 {
             text +=

@@ -12,14 +12,16 @@ import Testing
     {
         var spec = ChainSpec(hook: "xdp:eth0", stages: [])
         spec.counters = counters
-        spec.stages = stages.map { StageSpec(name: $0.name, plugin: "dos", version: $0.version, config: $0.config) }
+        spec.stages = stages.map {
+            StageSpec(name: $0.name, source: .plugin(.init(name: "dos", version: $0.version, config: $0.config)))
+        }
         return ResolvedChain(
             spec: spec, frags: false,
             stages: stages.map {
                 ResolvedStage(
-                    name: $0.name, plugin: "dos", version: $0.version, artifact: "digest of \($0.version)",
+                    name: $0.name, source: .plugin(.init(name: "dos", version: $0.version, runs: false)),
+                    artifact: "digest of \($0.version)",
                     plan: StagePlan(object: "o", program: "p", verdicts: [.next], summary: ["drops a lot"]),
-                    runs: false,
                     state: [:])
             })
     }

@@ -39,8 +39,10 @@ import Testing
         #expect(chain.hook == "xdp:eth0@edge" && chain.mode == .auto && chain.frags == false && !chain.counters)
         #expect(chain.onFault == .drop)
         #expect(chain.stages.map(\.name) == ["dos", "last"])
-        #expect(chain.stages[0].version == "1.10")
-        #expect(chain.stages[1].version == nil && chain.stages[1].config == [:])
+        #expect(
+            chain.stages[0].source
+                == .plugin(.init(name: "volumetric-dos", version: "1.10", config: chain.stages[0].config)))
+        #expect(chain.stages[1].source == .plugin(.init(name: "noop")))
         let config = chain.stages[0].config
         #expect(config["allow"] == ["2001:db8::/32", "10.0.0.0/8"])
         #expect(config["limit"]?["packets-per-second"] == 1000)

@@ -18,10 +18,12 @@ public struct ChainStatus: Codable, Sendable, Equatable {
     public var since: String?
     /// What an operator ought to know: generic mode, counters off, a drifted record.
     public var notes: [String]
+    /// The generation that is being tried beside the live one; nil when none is.
+    public var canary: CanaryStatus?
 
     public init(
         hook: String, state: ChainState, live: Int?, mode: String?, onFault: String, stages: [StageStatus],
-        rootFallbacks: UInt64, since: String?, notes: [String]
+        rootFallbacks: UInt64, since: String?, notes: [String], canary: CanaryStatus? = nil
     ) {
         self.hook = hook
         self.state = state
@@ -32,6 +34,7 @@ public struct ChainStatus: Codable, Sendable, Equatable {
         self.rootFallbacks = rootFallbacks
         self.since = since
         self.notes = notes
+        self.canary = canary
     }
 }
 
@@ -134,6 +137,8 @@ public enum GenerationState: String, Codable, Sendable {
     case building
     /// Takes the traffic.
     case live
+    /// Tried beside the live one, on a share of the flows.
+    case canary
     /// Pinned: `rollback` reaches it with one slot write.
     case kept
     /// No longer in the kernel; its record stays.

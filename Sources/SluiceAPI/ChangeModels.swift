@@ -21,12 +21,17 @@ public struct ApplyRequest: Codable, Sendable {
     public var message: String
     /// Whether a foreign program on the hook may be replaced.
     public var replace: Bool
+    /// Tries what changes on a share of the flows first; nil flips at once.
+    public var canary: CanaryRequest?
 
-    public init(spec: String, source: String, message: String = "", replace: Bool = false) {
+    public init(
+        spec: String, source: String, message: String = "", replace: Bool = false, canary: CanaryRequest? = nil
+    ) {
         self.spec = spec
         self.source = source
         self.message = message
         self.replace = replace
+        self.canary = canary
     }
 }
 
@@ -46,11 +51,14 @@ public struct UpgradeRequest: Codable, Sendable {
     /// The version to go to; nil for the newest installed.
     public var version: String?
     public var message: String
+    /// Tries it on a share of the flows first; nil flips at once.
+    public var canary: CanaryRequest?
 
-    public init(stage: String, version: String? = nil, message: String = "") {
+    public init(stage: String, version: String? = nil, message: String = "", canary: CanaryRequest? = nil) {
         self.stage = stage
         self.version = version
         self.message = message
+        self.canary = canary
     }
 }
 
@@ -111,15 +119,18 @@ public struct ChainChange: Codable, Sendable, Equatable {
     /// The live generation before and after; nil where there was or is none.
     public var from: Int?
     public var to: Int?
+    /// The generation that is now tried beside the live one; nil when none is.
+    public var canary: Int?
     /// A line each: what was done, with what an operator ought to know (a generic-mode fall-back).
     public var lines: [String]
     /// How long each step took, in milliseconds, in order.
     public var timings: [Timing]
 
-    public init(hook: String, from: Int?, to: Int?, lines: [String], timings: [Timing]) {
+    public init(hook: String, from: Int?, to: Int?, canary: Int? = nil, lines: [String], timings: [Timing]) {
         self.hook = hook
         self.from = from
         self.to = to
+        self.canary = canary
         self.lines = lines
         self.timings = timings
     }

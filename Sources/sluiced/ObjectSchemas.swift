@@ -2,7 +2,7 @@
 
 extension ObjectSchema {
     /// Every object that the API takes or gives. A test holds it against what the types encode.
-    static let all: [ObjectSchema] = requests + chains + changes + manager
+    static let all: [ObjectSchema] = requests + chains + changes + manager + canaries
 
     static func named(_ name: String) -> ObjectSchema? {
         all.first { $0.name == name }
@@ -22,6 +22,7 @@ extension ObjectSchema {
                 .needed("source", .string, "Where it came from, for messages: a file name, or `-`."),
                 .needed("message", .string, "Kept in history; may be empty."),
                 .needed("replace", .boolean, "Whether a foreign program on the hook may be replaced."),
+                .optional("canary", .object("CanaryRequest"), "Tries what changes on a share of the flows first."),
             ]),
         .init(
             "RollbackRequest", "Asks for an earlier generation to be live again.",
@@ -35,6 +36,7 @@ extension ObjectSchema {
                 .needed("stage", .string, "The stage's name."),
                 .optional("version", .string, "The version to go to; without it, the newest installed."),
                 .needed("message", .string, "Kept in history; may be empty."),
+                .optional("canary", .object("CanaryRequest"), "Tries it on a share of the flows first."),
             ]),
         .init(
             "DetachRequest", "Asks for a chain to be taken off its hook.",
@@ -56,6 +58,7 @@ extension ObjectSchema {
                 .needed("rootFallbacks", .counter, "Packets that found no live generation."),
                 .optional("since", .string, "Since when the live generation is live, ISO 8601, UTC."),
                 .needed("notes", .array(.string), "What an operator ought to know."),
+                .optional("canary", .object("CanaryStatus"), "The generation that is tried beside the live one."),
             ]),
         .init(
             "StageStatus", "One stage of a live chain.",
@@ -83,8 +86,9 @@ extension ObjectSchema {
             [
                 .needed("number", .integer, "Rises by one with each build."),
                 .needed(
-                    "state", .oneOf(["building", "live", "kept", "retired"]),
-                    "`kept`: pinned, so that a rollback reaches it with one write."),
+                    "state", .oneOf(["building", "live", "canary", "kept", "retired"]),
+                    "`canary`: tried on a share of the flows. `kept`: pinned, so that a rollback reaches it with one write."
+                ),
                 .needed("created", .string, "When it was built, ISO 8601, UTC."),
                 .needed("author", .string, "Who asked for it."),
                 .needed("message", .string, "Why."),
@@ -150,6 +154,7 @@ extension ObjectSchema {
                 .needed("hook", .string, "The chain's hook."),
                 .optional("from", .integer, "The live generation before."),
                 .optional("to", .integer, "The live generation after."),
+                .optional("canary", .integer, "The generation that is now tried beside the live one."),
                 .needed("lines", .array(.string), "What was done, a line each."),
                 .needed("timings", .array(.object("Timing")), "How long each step took, in order."),
             ]),

@@ -53,14 +53,31 @@ import Testing
         }
     }
 
+    private static let everything: ChainStatus = {
+        var chain = Samples.chain
+        chain.canary = Samples.canary
+        return chain
+    }()
+
     /// An object of each type with everything in it, and one with the optionals left out where it has any.
     private static let samples: [String: [any Encodable & Sendable]] = [
         "PlanRequest": [PlanRequest(spec: "", source: "")],
-        "ApplyRequest": [ApplyRequest(spec: "", source: "")],
+        "ApplyRequest": [
+            ApplyRequest(spec: "", source: "", canary: CanaryRequest(shares: [5], seconds: 60)),
+            ApplyRequest(spec: "", source: ""),
+        ],
         "RollbackRequest": [RollbackRequest(to: 1), RollbackRequest()],
-        "UpgradeRequest": [UpgradeRequest(stage: "", version: "1"), UpgradeRequest(stage: "")],
+        "UpgradeRequest": [
+            UpgradeRequest(stage: "", version: "1", canary: CanaryRequest(shares: [5], seconds: 60)),
+            UpgradeRequest(stage: ""),
+        ],
+        "CanaryRequest": [
+            CanaryRequest(shares: [5], seconds: 60, abortIf: ["drop>+1%"], minPackets: 1),
+            CanaryRequest(shares: [5], seconds: 60),
+        ],
+        "CanaryStatus": [Samples.canary],
         "DetachRequest": [DetachRequest()],
-        "ChainStatus": [Samples.chain, Samples.emptyChain],
+        "ChainStatus": [everything, Samples.emptyChain],
         "StageStatus": [
             StageStatus(name: "", plugin: "", version: "", object: "", counters: Samples.counters),
             StageStatus(name: "", counters: nil),

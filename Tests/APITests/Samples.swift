@@ -15,6 +15,20 @@ enum Samples {
         stages: [StageStatus(name: "dos", plugin: "volumetric-dos", version: "1.1", counters: counters)],
         rootFallbacks: 7, since: "2026-01-02T03:04:05Z", notes: ["generic mode: slow"])
 
+    /// The same chain with a canary on it.
+    static let canaryChain: ChainStatus = {
+        var status = chain
+        status.notes = []
+        status.canary = canary
+        return status
+    }()
+
+    static let canary = CanaryStatus(
+        candidate: 4, share: 10, shares: [1, 10, 50], step: 2, seconds: 60, elapsed: 12.5, remaining: 107.5,
+        abortIf: ["drop>+1%"], minPackets: 500, stable: counters,
+        tried: StageCounters(packets: 100, bytes: 6_400, verdicts: ["drop": Count(packets: 25, bytes: 1_600)]),
+        stages: [StageStatus(name: "dos", plugin: "volumetric-dos", version: "1.2", counters: nil)])
+
     static let emptyChain = ChainStatus(
         hook: "xdp:eth1", state: .missing, live: nil, mode: nil, onFault: "drop",
         stages: [StageStatus(name: "dos", plugin: "volumetric-dos", version: "1.1", counters: nil)],
@@ -50,7 +64,7 @@ enum Samples {
 
     static let change = ChangeReport(chains: [
         ChainChange(
-            hook: "xdp:eth0", from: 2, to: 3, lines: ["built generation 3"],
+            hook: "xdp:eth0", from: 2, to: 3, canary: 4, lines: ["built generation 3"],
             timings: [Timing(step: "load", milliseconds: 12.346)])
     ])
 

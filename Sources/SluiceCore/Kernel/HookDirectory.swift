@@ -3,7 +3,8 @@
 internal import BPF
 
 /// One hook's folder in the bpffs: `root`, `link`, `entry` and `fallback` for good, a folder a generation
-/// (`t<n>` while it is built, `g<n>` when whole, `d<n>` while it goes), and `state/` that outlives generations.
+/// (`t<n>` while it is built, `g<n>` when whole, `d<n>` while it goes), `canary` while one is on, and `state/` that
+/// outlives generations.
 struct HookDirectory {
     let hook: HookID
     let path: String
@@ -18,6 +19,8 @@ struct HookDirectory {
     var entry: String { "\(path)/entry" }
     /// Counts the packets that fell through the root.
     var fallback: String { "\(path)/fallback" }
+
+    var canary: CanaryDirectory { CanaryDirectory(path: "\(path)/canary") }
 
     func building(_ number: Int) -> GenerationDirectory { GenerationDirectory(hook: self, name: "t\(number)") }
     func generation(_ number: Int) -> GenerationDirectory { GenerationDirectory(hook: self, name: "g\(number)") }
@@ -37,13 +40,25 @@ struct HookDirectory {
         try Bpffs.list(path).filter { name in "td".contains(name.prefix(1)) && Int(name.dropFirst()) != nil }
     }
 
-    /// The generation that `entry[0]` points to, by its program's id; nil when the slot is empty or holds a stranger.
-    func live() throws -> Int? {
+    /// Where `entry[0]` sends packets.
+    struct Traffic: Equatable {
+        /// The generation that has the traffic; while a canary is on, the stable one.
+        var live: Int
+        /// The generation that is tried on a share of the flows.
+        var candidate: Int?
+    }
+
+    /// What `entry[0]` points to, by its program's id; nil when the slot is empty or holds a stranger.
+    func traffic() throws -> Traffic? {
         guard Bpffs.exists(entry),
             let slot = try BPFMap.pinned(at: entry).lookup(key: bytes(of: UInt32(0)))
         else { return nil }
         let id = slot.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
-        return try generations().last { number in
+        if try canary.isSplitter(id) {
+            let manifest: CanaryManifest = try FrozenJSON.read(canary.meta)
+            return Traffic(live: manifest.stable, candidate: manifest.candidate)
+        }
+        let live = try generations().last { number in
             do throws(BPFError) {
                 return try BPFProgram.pinned(at: generation(number).stage(1)).id == id
             } catch {
@@ -52,7 +67,12 @@ struct HookDirectory {
                 return false
             }
         }
+        return live.map { Traffic(live: $0) }
     }
+
+    /// The generation that has the traffic; while a canary is on, the stable one. Nil when `entry[0]` is empty or holds
+    /// a stranger.
+    func live() throws -> Int? { try traffic()?.live }
 
     /// Moves the traffic to a generation: the one write to `entry[0]`. Needs no capability, only the pins (Linux 6.1).
     func flip(to number: Int) throws(BPFError) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import BPF
-internal import Foundation
-internal import SluiceAPI
 
 /// What a generation is, kept in the kernel beside it: a frozen map with one JSON value, pinned as `meta` and bound to
 /// the programs, so that whoever finds one of them knows whose it is. It is true even when the database is lost.
@@ -32,24 +30,11 @@ struct Manifest: Codable, Equatable {
 
     /// Puts the manifest into the kernel and pins it.
     func store(at path: String) throws -> BPFMap {
-        let json = [UInt8](try JSONEncoder().encode(self))
-        let map = try BPFMap.create(
-            "sluice_meta", type: .array, keySize: 4, valueSize: (json.count + 7) & ~7, maxEntries: 1,
-            programReadOnly: true)
-        // Padded with spaces, which JSON ignores.
-        let padding = [UInt8](repeating: UInt8(ascii: " "), count: map.valueSize - json.count)
-        try map.update(key: bytes(of: UInt32(0)), value: json + padding)
-        try map.freeze()
-        try map.pin(at: path)
-        return map
+        try FrozenJSON.store(self, named: "sluice_meta", at: path)
     }
 
     /// Reads a pinned manifest.
     init(pinnedAt path: String) throws {
-        let map = try BPFMap.pinned(at: path)
-        guard map.type == .array, map.keySize == 4, let value = try map.lookup(key: bytes(of: UInt32(0))) else {
-            throw APIErrorBody.conflict("\(path) is not a generation's manifest")
-        }
-        self = try JSONDecoder().decode(Manifest.self, from: Data(value))
+        self = try FrozenJSON.read(path)
     }
 }

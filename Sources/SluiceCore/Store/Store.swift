@@ -38,7 +38,7 @@ struct Store {
                         hook TEXT PRIMARY KEY,
                         wanted INTEGER NOT NULL
                     ) STRICT;
-                    -- state: building, live, kept or retired; at most one of a hook is live. resolved: ResolvedChain, JSON.
+                    -- state: building, canary, live, kept or retired; at most one of a hook is live. resolved: ResolvedChain, JSON.
                     CREATE TABLE generation (
                         hook TEXT NOT NULL REFERENCES chain (hook),
                         number INTEGER NOT NULL,
@@ -54,6 +54,20 @@ struct Store {
                         PRIMARY KEY (hook, number)
                     ) STRICT;
                     CREATE UNIQUE INDEX generation_live ON generation (hook) WHERE state = 'live';
+                    -- A canary under way. Which flows go where is in the kernel; this is the clock and the intent.
+                    CREATE TABLE canary (
+                        hook TEXT PRIMARY KEY REFERENCES chain (hook),
+                        candidate INTEGER NOT NULL,
+                        -- CanaryPlan, JSON.
+                        plan TEXT NOT NULL,
+                        -- The step it is at, from 0 on, and how many seconds of it have been watched.
+                        step INTEGER NOT NULL,
+                        elapsed REAL NOT NULL,
+                        -- What the splitter had counted when the step began: CanaryCounts, JSON.
+                        baseline TEXT NOT NULL,
+                        author TEXT NOT NULL,
+                        message TEXT NOT NULL
+                    ) STRICT;
                     -- The audit trail: never changed, only added to; the newest 100,000 are kept.
                     CREATE TABLE event (
                         id INTEGER PRIMARY KEY AUTOINCREMENT,

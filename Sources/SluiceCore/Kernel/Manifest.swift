@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import BPF
+internal import SluiceAPI
 
 /// What a generation is, kept in the kernel beside it: a frozen map with one JSON value, pinned as `meta` and bound to
 /// the programs, so that whoever finds one of them knows whose it is. It is true even when the database is lost.

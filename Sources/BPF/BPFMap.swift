@@ -142,6 +142,21 @@ public struct BPFMap: ~Copyable, Sendable {
         return next
     }
 
+    /// How many keys it has, counted up to a bound. Of a map in use a number that was true about then.
+    public func count(upTo bound: Int) throws(BPFError) -> Int {
+        var (key, next) = ([UInt8](repeating: 0, count: keySize), [UInt8](repeating: 0, count: keySize))
+        var count = 0
+        // A key that goes meanwhile sends the walk back to the beginning.
+        while count < min(bound, maxEntries) {
+            let result = bpf_map_get_next_key(fd.raw, count == 0 ? nil : key, &next)
+            if result == -ENOENT { break }
+            guard result == 0 else { throw BPFError("walk", "map \"\(name)\"", errno: Errno(rawValue: -result)) }
+            swap(&key, &next)
+            count += 1
+        }
+        return count
+    }
+
     /// Ends all change by user space, for good (`BPF_MAP_FREEZE`).
     public func freeze() throws(BPFError) {
         let result = bpf_map_freeze(fd.raw)

@@ -149,18 +149,22 @@ public final class BPFObject {
     }
 
     /// Loads one XDP program with its maps; the other programs of the object stay out.
-    /// - Parameter frags: `BPF_F_XDP_HAS_FRAGS` (Linux 5.18). All programs of a program array must agree in it.
+    /// - Parameters:
+    ///   - frags: `BPF_F_XDP_HAS_FRAGS` (Linux 5.18). All programs of a program array must agree in it.
+    ///   - companions: programs of type `BPF_PROG_TYPE_SYSCALL` (Linux 5.14) to load with it, on the same maps; for
+    ///     ``BPFProgram/run(context:)``.
     /// - Throws: with the verifier's whole log when it refuses.
-    public func loadXDP(program name: String, frags: Bool) throws(BPFError) {
-        guard let program = bpf_object__find_program_by_name(raw, name) else {
-            throw BPFError(
-                "load program", "\"\(name)\" of \"\(self.name)\"",
-                cause: "the object has no such program; it has: \(programNames.joined(separator: ", "))")
-        }
+    public func loadXDP(program name: String, frags: Bool, with companions: [String] = []) throws(BPFError) {
+        let program = try unloaded(name)
+        let helpers = try companions.map { (helper) throws(BPFError) in try unloaded(helper) }
         var other = bpf_object__next_program(raw, nil)
         while let current = other {
-            bpf_program__set_autoload(current, current == program)
+            bpf_program__set_autoload(current, current == program || helpers.contains(current))
             other = bpf_object__next_program(raw, current)
+        }
+        for helper in helpers {
+            bpf_program__set_type(helper, BPF_PROG_TYPE_SYSCALL)
+            bpf_program__set_flags(helper, UInt32(BPF_F_SLEEPABLE))
         }
         // Who pins what is the loader's affair: a map that asks for a pin by its name would be shared behind its back.
         var map = bpf_object__next_map(raw, nil)
@@ -177,7 +181,7 @@ public final class BPFObject {
         defer { log.deallocate() }
         log[0] = 0
         // Used by libbpf only for a second try after a refusal; it costs nothing when the load succeeds.
-        bpf_program__set_log_buf(program, log.baseAddress, log.count)
+        for each in [program] + helpers { bpf_program__set_log_buf(each, log.baseAddress, log.count) }
         let (result, said) = LibbpfLog.capture { bpf_object__load(raw) }
         guard result == 0 else {
             let verifierLog = String(decoding: log.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -186,6 +190,15 @@ public final class BPFObject {
                 cause: verifierLog.isEmpty ? said.last : "refused", errno: Errno(rawValue: -result),
                 verifierLog: verifierLog.isEmpty ? nil : verifierLog)
         }
+    }
+
+    private func unloaded(_ name: String) throws(BPFError) -> OpaquePointer {
+        guard let program = bpf_object__find_program_by_name(raw, name) else {
+            throw BPFError(
+                "load program", "\"\(name)\" of \"\(self.name)\"",
+                cause: "the object has no such program; it has: \(programNames.joined(separator: ", "))")
+        }
+        return program
     }
 
     /// A loaded program, as an owner of its own.

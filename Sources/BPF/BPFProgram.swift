@@ -78,6 +78,21 @@ public struct BPFProgram: ~Copyable, Sendable {
             returnValue: ran.retval, output: Array(output.prefix(Int(ran.data_size_out))), duration: ran.duration)
     }
 
+    /// Runs a program of type `BPF_PROG_TYPE_SYSCALL` once (`BPF_PROG_TEST_RUN`, Linux 5.14). No signal ends the run
+    /// before the program does.
+    /// - Parameter context: what the program finds in its context, up to 64 KiB; then what it left there.
+    public func run(context: inout [UInt8]) throws(BPFError) {
+        let fd = fd.raw
+        let result = context.withUnsafeMutableBytes { memory in
+            withOptions(bpf_test_run_opts.self, size: \.sz) { options in
+                options.pointee.ctx_in = UnsafeRawPointer(memory.baseAddress)
+                options.pointee.ctx_size_in = UInt32(memory.count)
+                return bpf_prog_test_run_opts(fd, options)
+            }
+        }
+        guard result == 0 else { throw BPFError("run", "program \"\(name)\"", errno: Errno(rawValue: -result)) }
+    }
+
     /// Sends `count` copies of a packet through an XDP program as if they had come in on an interface, and does
     /// what the program says: `XDP_TX` puts them on the wire (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18).
     public func sendLiveFrames(packet: [UInt8], count: Int, interface: Int, batch: Int = 64) throws(BPFError) {

@@ -2,7 +2,7 @@
 
 internal import CLibBPF
 
-/// A map as an object declares it, before load.
+/// A map as an object declares it.
 public struct ObjectMap {
     let raw: OpaquePointer
     public let name: String
@@ -36,6 +36,12 @@ public struct ObjectMap {
     /// Whether it is state: shared by generations while the schema agrees.
     public var isState: Bool { tags.contains("sluice:state") }
 
+    /// The state map whose earlier layout this one declares (`sluice:before:<map>`); nil when it is none of that kind.
+    public var predecessorOf: String? {
+        let prefix = "sluice:before:"
+        return tags.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+    }
+
     /// Its type, key and value in one normalised line: all on which two programs that share it must agree.
     public var layout: String {
         let key = btf?.layout(bpf_map__btf_key_type_id(raw)) ?? "void"
@@ -43,9 +49,13 @@ public struct ObjectMap {
         return "\(type) \(bpf_map__map_flags(raw)) \(keySize) \(valueSize) key \(key) value \(value)"
     }
 
-    /// A short name of the layout and the size, 16 hexadecimal digits; libbpf's own reuse compares only sizes.
+    /// A short name of the layout and the size: 16 hexadecimal digits, an underscore, the number of entries. libbpf's
+    /// own reuse compares only sizes.
     /// - Parameter owner: what else must agree, such as the plugin that gives the data its meaning.
-    public func schema(of owner: String) -> String { fingerprint("\(owner) \(layout) entries \(maxEntries)") }
+    public func schema(of owner: String) -> String { "\(layoutName(of: owner))_\(maxEntries)" }
+
+    /// The first part of ``schema(of:)``: what maps of one layout and any size have in common.
+    public func layoutName(of owner: String) -> String { fingerprint("\(owner) \(layout)") }
 
     /// Overrides `max_entries`.
     public func setMaxEntries(_ count: Int) throws(BPFError) {
@@ -53,7 +63,14 @@ public struct ObjectMap {
         guard result == 0 else { throw BPFError("resize map", "\"\(name)\"", errno: Errno(rawValue: -result)) }
     }
 
-    /// Makes the object use an existing map in its place (`bpf_map__reuse_fd`).
+    /// It as loaded, as an owner of its own.
+    public func loaded() throws(BPFError) -> BPFMap {
+        guard bpf_map__fd(raw) >= 0 else { throw BPFError("take map", "\"\(name)\"", cause: "it is not loaded") }
+        return try BPFMap(taking: .duplicate(bpf_map__fd(raw), of: "map \"\(name)\""))
+    }
+
+    /// Makes the object use an existing map in its place (`bpf_map__reuse_fd`). From then on libbpf has it under that
+    /// one's name; this value keeps its own.
     public func reuse(_ map: borrowing BPFMap) throws(BPFError) {
         let result = bpf_map__reuse_fd(raw, map.fd.raw)
         guard result == 0 else { throw BPFError("reuse map", "\"\(name)\"", errno: Errno(rawValue: -result)) }

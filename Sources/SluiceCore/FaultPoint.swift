@@ -12,6 +12,7 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case chainFilled, metaPinned, preflightDone, generationRenamed
     case flipped, linkAttached, linkPinned, liveRecorded, changeRecorded
     case retireStarted, retireRenamed, retirePartlyRemoved, retireRemoved, retireRecorded
+    case mergePinned, mergeRunEnded, mergeEnded, mergeUnpinned
     case rollbackFlipped, rollbackRecorded
     case detachRecorded, linkDetached, hookPartlyRemoved
     case stateCollected, artifactsCollected

@@ -67,7 +67,7 @@ extension EndToEnd {
         ]
 
         @Test func noStepIsLeftOut() {
-            let tried = Set(Self.actions.flatMap(\.points))
+            let tried = Set(Self.actions.flatMap(\.points) + StateCrashTests.points)
             #expect(Set(FaultPoint.allCases).subtracting(tried).isEmpty)
         }
 

@@ -10,6 +10,7 @@ struct GenerationBuilder {
     let directory: HookDirectory
     let chain: ResolvedChain
     let number: Int
+    let transfer: StateTransfer
     /// Where a digest's copy of a plugin is.
     let artifact: (String) -> String
 
@@ -31,7 +32,7 @@ struct GenerationBuilder {
         }
         try array.freeze()
         FaultPoint.chainFilled.hit()
-        let meta = try Manifest(chain, generation: number).store(at: target.meta)
+        let meta = try Manifest(chain, generation: number, taking: transfer).store(at: target.meta)
         for slot in 1...chain.stages.count { try BPFProgram.pinned(at: target.stage(slot)).bind(meta) }
         FaultPoint.metaPinned.hit()
     }
@@ -46,8 +47,10 @@ struct GenerationBuilder {
         let plan = stage.plan
         let object = try BPFObject(contentsOf: "\(artifact(stage.artifact))/\(plan.object)")
         try setConstants(of: object, plan: plan, slot: slot)
-        var newState: [(map: String, path: String)] = []
-        for map in object.maps {
+        let before = transfer[stage.name] ?? [:]
+        var newState: [(map: ObjectMap, path: String)] = []
+        let maps = object.maps
+        for map in maps {
             if let entries = plan.maps[map.name]?.maxEntries { try map.setMaxEntries(Int(entries)) }
             if map.name == "sluice_chain" {
                 try map.reuse(array)
@@ -56,27 +59,40 @@ struct GenerationBuilder {
                 if Bpffs.exists(path) {
                     try map.reuse(BPFMap.pinned(at: path))
                 } else {
-                    newState.append((map.name, path))
+                    newState.append((map, path))
                 }
+            } else if let old = before[map.name] {
+                try map.reuse(
+                    BPFMap.pinned(at: directory.state(stage: stage.name, map: old.map, schema: old.schema)))
+            } else if map.predecessorOf != nil {
+                try map.setMaxEntries(1)
             }
         }
-        try object.loadXDP(program: plan.program, frags: chain.frags)
+        let merges = before.filter(\.value.merges).keys.sorted()
+        try object.loadXDP(
+            program: plan.program, frags: chain.frags, with: merges.map(StateMaps.mergeProgram(of:)))
         FaultPoint.stageLoaded.hit()
         for (map, path) in newState {
             try Bpffs.makeFolder("\(directory.path)/state")
             try Bpffs.makeFolder("\(directory.path)/state/\(stage.name)")
-            try object.loadedMap(map).pin(at: path)
+            try map.loaded().pin(at: path)
             FaultPoint.stateMapPinned.hit()
         }
         let program = try object.program(plan.program)
         try program.pin(at: target.stage(slot))
         FaultPoint.stagePinned.hit()
-        for map in object.maps where stage.state[map.name] == nil && map.name != "sluice_chain" {
-            try object.loadedMap(map.name).pin(at: target.map(slot, map.name))
+        for name in merges {
+            try object.program(StateMaps.mergeProgram(of: name)).pin(at: target.merge(slot, name))
+            FaultPoint.mergePinned.hit()
+        }
+        for map in maps
+        where stage.state[map.name] == nil && before[map.name] == nil && map.name != "sluice_chain" {
+            try map.loaded().pin(at: target.map(slot, map.name))
         }
         FaultPoint.mapsPinned.hit()
-        for (name, contents) in plan.maps {
-            let map = try object.loadedMap(name)
+        for declared in maps {
+            guard let contents = plan.maps[declared.name] else { continue }
+            let map = try declared.loaded()
             for entry in contents.entries { try map.update(key: entry.key.raw, value: entry.value.raw) }
             if contents.freeze { try map.freeze() }
         }

@@ -102,6 +102,11 @@ struct HookDirectory {
         for number in try generations() {
             for stage in try Manifest(pinnedAt: generation(number).meta).stages {
                 used.formUnion(stage.state.map { state(stage: stage.name, map: $0.key, schema: $0.value) })
+                // What is merged once is held by the merge program until it has run.
+                used.formUnion(
+                    stage.before.values.filter { !$0.merges }.map {
+                        state(stage: stage.name, map: $0.map, schema: $0.schema)
+                    })
             }
         }
         var removed: [String] = []
@@ -133,4 +138,6 @@ struct GenerationDirectory {
     func stage(_ k: Int) -> String { "\(path)/stage_\(k)" }
     /// A map of stage `k` that belongs to the generation.
     func map(_ k: Int, _ name: String) -> String { "\(path)/map_\(k)_\(name)" }
+    /// A program of stage `k` that has an old state map yet to merge; gone when it has.
+    func merge(_ k: Int, _ name: String) -> String { "\(path)/merge_\(k)_\(name)" }
 }

@@ -15,17 +15,19 @@ struct Manifest: Codable, Equatable {
         var record: StageRecord
         /// State maps by C name, with the schema: the pins below `state/` that this generation uses.
         var state: [String: String]
+        /// What it takes over from, by the C names of the maps that stand for it.
+        var before: [String: Predecessor]
 
         var name: String { record.name }
         var artifact: String { record.artifact }
     }
 
-    init(_ chain: ResolvedChain, generation: Int) {
+    init(_ chain: ResolvedChain, generation: Int, taking transfer: StateTransfer = [:]) {
         self.hook = chain.spec.hook
         self.generation = generation
         self.counters = chain.spec.counters
         self.stages = chain.stages.map {
-            Stage(record: $0.record, state: $0.state)
+            Stage(record: $0.record, state: $0.state, before: transfer[$0.name] ?? [:])
         }
     }
 

@@ -11,10 +11,10 @@ struct ObjectCheck {
     let plan: StagePlan
     let object: BPFObject
 
-    /// The state maps by C name, with their schema.
+    /// The object's state maps.
     /// - Throws: when the plan asks for what the object does not have, or the object does not keep the stage ABI.
-    func run() throws -> [String: String] {
-        guard object.programNames.contains(plan.program) else {
+    func run() throws -> StateMaps {
+        guard object.programNames.contains(plan.program), !plan.program.hasPrefix("sluice_") else {
             throw failure("it names the program \"\(plan.program)\"; \(plan.object) has: \(list(object.programNames))")
         }
         for constant in ["sluice_next", "sluice_counting", "sluice_frags", "sluice_on_fault"]
@@ -42,11 +42,19 @@ struct ObjectCheck {
             try check(contents, of: map)
         }
         for table in plan.counters { try check(table, maps) }
-        return Dictionary(
-            uniqueKeysWithValues: maps.filter(\.isState).map { ($0.name, $0.schema(of: plugin)) })
+        let state = StateMaps(of: object, owner: plugin)
+        for declared in state.predecessors where state.schemas[declared.map] == nil {
+            throw failure(
+                "\(plan.object) declares \"\(declared.name)\" as what was before \"\(declared.map)\", which is none of its "
+                    + "state maps; it has: \(list(state.schemas.keys.sorted()))")
+        }
+        return state
     }
 
     private func check(_ contents: MapPlan, of map: ObjectMap) throws {
+        guard map.predecessorOf == nil else {
+            throw failure("it asks for the map \"\(map.name)\", in whose place the manager puts an earlier version's")
+        }
         if let entries = contents.maxEntries {
             guard (1...(1 << 26)).contains(entries) else {
                 throw failure("it gives the map \"\(map.name)\" \(entries) entries; possible are 1 to 67,108,864")

@@ -38,6 +38,7 @@ extension Manager {
         let xdp = XDPHook(directory: directory)
         let chain = prepared.resolved
         var lines: [String] = []
+        if let live = prepared.live?.number { _ = try mergeState(into: live, of: hook) }
         let isAttached = try directory.isAttached()
         if !isAttached { try xdp.check(replace: replace) }
         change.lap("check")
@@ -47,7 +48,7 @@ extension Manager {
         }
         FaultPoint.artifactsKept.hit()
         let number = try store.begin(
-            chain, author: change.author, message: change.message, changes: prepared.plan.lines)
+            chain, author: change.author, message: change.message, changes: prepared.changes)
         FaultPoint.generationRecorded.hit()
         change.lap("record")
         do {
@@ -57,7 +58,7 @@ extension Manager {
                 try Bpffs.removeTree(directory.path)
                 try xdp.makeRoot(for: chain)
             }
-            let tried = try raise(chain, as: number, in: directory) { change.lap($0) }
+            let tried = try raise(chain, as: number, in: directory, taking: prepared.transfer) { change.lap($0) }
             lines.append(
                 "generation \(number): \(chain.stages.count) stages loaded, \(tried) sample packets as expected")
             if !isAttached {
@@ -70,13 +71,16 @@ extension Manager {
             throw APIErrorBody(error, during: "\(change.action) \(hook)")
         }
         // The traffic has moved: from here on nothing may fail the change, only be told.
+        let merged = mergeStateOrTell(into: number, of: hook, by: change.author)
+        if !merged.isEmpty { change.lap("merge") }
+        lines += merged
         recordLive(number, of: hook)
         FaultPoint.liveRecorded.hit()
         record(
             change.action, hook.description, outcome: "done", by: change.author,
             describe(
                 number, from: prepared.live?.number, chain, message: change.message,
-                notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") }))
+                notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") } + merged))
         FaultPoint.changeRecorded.hit()
         change.lap("audit")
         lines += retire(hook)
@@ -90,10 +94,13 @@ extension Manager {
     /// - Parameter lap: told of each step that is done.
     /// - Returns: How many sample packets were tried.
     func raise(
-        _ chain: ResolvedChain, as number: Int, in directory: HookDirectory, lap: (String) -> Void = { _ in }
+        _ chain: ResolvedChain, as number: Int, in directory: HookDirectory, taking transfer: StateTransfer = [:],
+        lap: (String) -> Void = { _ in }
     ) throws -> Int {
         let artifacts = artifacts
-        let builder = GenerationBuilder(directory: directory, chain: chain, number: number) { artifacts.path($0) }
+        let builder = GenerationBuilder(directory: directory, chain: chain, number: number, transfer: transfer) {
+            artifacts.path($0)
+        }
         try builder.build()
         lap("load")
         let tried = try Preflight(directory: directory.building(number), chain: chain).run()

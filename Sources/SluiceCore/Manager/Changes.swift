@@ -94,6 +94,10 @@ extension Manager {
         guard target != live else {
             throw APIErrorBody.conflict("rollback \(hook): generation \(target) is live already; \(back)")
         }
+        // The records are for people: whatever is wrong with them, the traffic moves.
+        let was = try? store.generation(live, of: hook.description)
+        let then = try? store.generation(target, of: hook.description)
+        _ = mergeStateOrTell(into: live, of: hook, by: change.author)
         change.lap("check")
         try directory.flip(to: target)
         FaultPoint.rollbackFlipped.hit()
@@ -101,15 +105,15 @@ extension Manager {
         // The traffic has moved: a full disk must not make this look as if it had not.
         recordLive(target, of: hook)
         FaultPoint.rollbackRecorded.hit()
-        let message = change.message.isEmpty ? "" : "; message: \(change.message)"
-        record(
-            "rollback", hook.description, outcome: "done", by: change.author,
-            "generation \(live) -> \(target)\(message)"
-        )
+        var state = mergeStateOrTell(into: target, of: hook, by: change.author)
+        if let was, let then { state += (try? stateReturns(to: then, from: was, of: hook)) ?? [] }
+        let told =
+            ["generation \(live) -> \(target)"] + state + (change.message.isEmpty ? [] : ["message: \(change.message)"])
+        record("rollback", hook.description, outcome: "done", by: change.author, told.joined(separator: "; "))
         change.lap("record")
         return ChangeReport(chains: [
             ChainChange(
-                hook: hook.description, from: live, to: target, lines: ["generation \(target) is live again"],
+                hook: hook.description, from: live, to: target, lines: ["generation \(target) is live again"] + state,
                 timings: change.timings)
         ])
     }

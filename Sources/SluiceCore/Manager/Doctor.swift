@@ -100,6 +100,11 @@ extension Manager {
                     "upgrade or roll back the stage")
             }
         }
+        if let live = status.live,
+            try Bpffs.list(directory.generation(live).path).contains(where: { $0.hasPrefix("merge_") })
+        {
+            problem("old state has yet to be merged into generation \(live)", "restart sluiced, which goes on with it")
+        }
         let leftovers = try directory.leftovers()
         if !leftovers.isEmpty { problem("half-done generations: \(leftovers.joined(separator: ", "))", "sluicectl gc") }
         if findings.isEmpty {

@@ -13,6 +13,10 @@ struct PreparedChain {
     var sources: [String: String]
     var live: StoredGeneration?
     var plan: ChainPlan
+    /// What it takes over of state in other layouts.
+    var transfer: StateTransfer
+    /// The plan's lines, and what becomes of state that does not simply go on: for the records.
+    var changes: [String]
 }
 
 extension Manager {
@@ -23,6 +27,7 @@ extension Manager {
         let frags = try spec.frags ?? live?.resolved.frags ?? XDPHook(directory: directory(hook)).needsFrags()
         var resolved = ResolvedChain(spec: spec, frags: frags, stages: [])
         var sources: [String: String] = [:]
+        var maps: [String: StateMaps] = [:]
         // Plugins are processes: the stages' are asked at the same time.
         let answers = try await withThrowingTaskGroup(of: (Int, PlannedStage).self) { group in
             for (index, stage) in spec.stages.enumerated() {
@@ -65,6 +70,7 @@ extension Manager {
             }
             let state = try ObjectCheck(stage: stage.name, plugin: plugin.name, plan: answer.plan, object: object)
                 .run()
+            maps[stage.name] = state
             let version = answer.installed.version.description
             plugin.version = version
             resolved.spec.stages[index].source = .plugin(plugin)
@@ -72,19 +78,22 @@ extension Manager {
                 ResolvedStage(
                     name: stage.name,
                     source: .plugin(.init(name: plugin.name, version: version, runs: answer.runs)),
-                    artifact: answer.digest, plan: answer.plan, state: state))
+                    artifact: answer.digest, plan: answer.plan, state: state.schemas))
             sources[answer.digest] = answer.installed.path
         }
-        var notes = try await migrations(of: resolved, from: live)
+        let fates = try await fates(of: live, in: resolved, maps)
+        var notes = fates.map(\.note)
         if let live {
             try checkRoot(resolved, against: live.resolved)
             if try !directory(hook).isAttached() {
                 notes.append("the root is not attached any more; apply attaches it again")
             }
         }
+        let plan = ChainDiff(old: live, new: resolved).plan(notes: notes)
         return PreparedChain(
-            hook: hook, resolved: resolved, sources: sources, live: live,
-            plan: ChainDiff(old: live, new: resolved).plan(notes: notes))
+            hook: hook, resolved: resolved, sources: sources, live: live, plan: plan,
+            transfer: fates.reduce(into: [:]) { $0[$1.stage, default: [:]].merge($1.before) { first, _ in first } },
+            changes: plan.lines + fates.filter { !$0.isShared }.map { "~ \($0.note)" })
     }
 
     /// The record of the generation that is live in the kernel; nil when none is.
@@ -109,53 +118,6 @@ extension Manager {
                 "\(new.spec.hook): `\(key)` is fixed when the root is attached; detach the hook and apply again to change it"
             )
         }
-    }
-
-    /// What becomes of the live generation's state, map by map; where a layout differs, as the plugin says.
-    private func migrations(of chain: ResolvedChain, from live: StoredGeneration?) async throws -> [String] {
-        guard let live else { return [] }
-        var notes: [String] = []
-        for before in live.resolved.stages {
-            let stage = chain.stages.first { $0.name == before.name && $0.owner == before.owner }
-            for (map, old) in before.state.sorted(by: { $0.key < $1.key }) {
-                let fate: String
-                if let stage, let schema = stage.state[map] {
-                    fate =
-                        old == schema
-                        ? "is shared with generation \(live.number)"
-                        : try await newLayout(of: map, old, schema, stage, before, live.number, chain.spec.hook)
-                } else {
-                    fate = "is used no more; a rollback to generation \(live.number) finds it as it is now"
-                }
-                notes.append("stage \"\(before.name)\": state map \"\(map)\" \(fate)")
-            }
-        }
-        return notes
-    }
-
-    /// Asks the plugin about a state map whose layout or size differs from the live one's.
-    private func newLayout(
-        of map: String, _ old: String, _ schema: String, _ stage: ResolvedStage, _ before: ResolvedStage, _ number: Int,
-        _ hook: String
-    ) async throws -> String {
-        guard case .plugin(let plugin) = stage.source, case .plugin(let older) = before.source else {
-            throw APIErrorBody.refused(
-                "\(hook): stage \"\(stage.name)\": state map \"\(map)\" has another layout or size than in generation "
-                    + "\(number), and an adopted object cannot say what becomes of its data; keep the size, or give the "
-                    + "stage another name, with which its state starts empty")
-        }
-        let request = MigrationRequest(map: map, fromVersion: older.version, fromSchema: old, toSchema: schema)
-        let installed = try plugins.find(plugin.name, version: plugin.version, stage: stage.name)
-        guard try await plugins.migrate(installed, request) == .drop else {
-            throw APIErrorBody.refused(
-                "\(hook): stage \"\(stage.name)\": state map \"\(map)\" has another layout or size than in generation "
-                    + "\(number) (\(before.title)), and its plugin refuses to start it empty; keep the size, "
-                    + "or detach the hook and apply again, which loses that state")
-        }
-        let pin = directory(try HookID(parsing: hook)).state(stage: stage.name, map: map, schema: schema)
-        return Bpffs.exists(pin)
-            ? "has another layout; it is as an older generation that is still kept left it"
-            : "has another layout; it starts empty, as its plugin says"
     }
 }
 

@@ -130,6 +130,10 @@ extension Manager {
         }
         let state = try directory.collectState()
         if !state.isEmpty { recovered(hook, "removed state that no generation uses: \(state.joined(separator: ", "))") }
+        if let live {
+            let merged = mergeStateOrTell(into: live, of: hook, by: "sluiced")
+            if !merged.isEmpty { recovered(hook, merged.joined(separator: "; ")) }
+        }
         return true
     }
 

@@ -10,6 +10,8 @@ struct StoredGeneration {
     var state: GenerationState
     var created: String
     var liveSince: String?
+    /// When it last ceased to be live.
+    var liveUntil: String?
     /// When it last went live, in the hook's own count; 0 for never.
     var liveOrder = 0
     var author: String
@@ -80,8 +82,11 @@ extension Store {
     func setLive(_ number: Int, of hook: String) throws {
         try write { db in
             try db.execute(
-                sql: "UPDATE generation SET state = 'kept' WHERE hook = ? AND state = 'live' AND number <> ?",
-                arguments: [hook, number])
+                sql: """
+                    UPDATE generation SET state = 'kept', live_until = ?
+                    WHERE hook = ? AND state = 'live' AND number <> ?
+                    """,
+                arguments: [Self.timestamp(), hook, number])
             try db.execute(
                 sql: """
                     UPDATE generation SET state = 'live', live_since = ?,
@@ -122,7 +127,8 @@ extension Store {
     private static func generation(_ row: Row) throws -> StoredGeneration {
         StoredGeneration(
             number: row["number"], state: GenerationState(rawValue: row["state"]) ?? .retired, created: row["created"],
-            liveSince: row["live_since"], liveOrder: row["live_order"], author: row["author"], message: row["message"],
+            liveSince: row["live_since"], liveUntil: row["live_until"], liveOrder: row["live_order"],
+            author: row["author"], message: row["message"],
             changes: try JSONDecoder().decode([String].self, from: Data((row["changes"] as String).utf8)),
             resolved: try JSONDecoder().decode(ResolvedChain.self, from: Data((row["resolved"] as String).utf8)))
     }

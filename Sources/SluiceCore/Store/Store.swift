@@ -45,6 +45,7 @@ struct Store {
                         state TEXT NOT NULL,
                         created TEXT NOT NULL,
                         live_since TEXT,
+                        live_until TEXT,
                         -- Rises with each time a generation of the hook goes live: clocks step, this does not.
                         live_order INTEGER NOT NULL DEFAULT 0,
                         author TEXT NOT NULL,

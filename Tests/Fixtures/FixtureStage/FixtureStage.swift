@@ -20,6 +20,8 @@ struct FixtureStage: StagePlugin {
 
     enum Program: String, Codable, CaseIterable {
         case stamp, check
+        /// Counts packets by source in a state map; the object and what it does with old state go by the version.
+        case tally
         /// The verifier refuses it.
         case refused
         /// Gives `tx` where its plan promises `next`.
@@ -53,27 +55,24 @@ struct FixtureStage: StagePlugin {
         return plan
     }
 
-    /// Drops the state; versions from 9.0 on refuse.
-    func migrate(_ request: MigrationRequest) throws -> Migration {
-        Self.version.hasPrefix("9.") ? .refuse : .drop
-    }
+    func migrate(_ request: MigrationRequest) throws -> Migration { Tally.migration(to: Self.version) }
 
     private func honestPlan(_ configuration: Configuration) -> StagePlan {
         let program = configuration.program ?? .stamp
         let marks = configuration.layout == .second ? ["mixed", "consistent"] : ["consistent", "mixed"]
         let stamps = program == .stamp || program == .check
-        let verdict = program == .check ? configuration.verdict ?? .next : .next
+        let verdict = program == .check || program == .tally ? configuration.verdict ?? .next : .next
         var constants: [String: Constant] = [:]
-        if stamps {
-            constants["generation"] = .unsigned(UInt64(configuration.generation ?? 0))
-            constants["verdict"] = .unsigned(UInt64(verdict.xdp))
-        }
+        if stamps { constants["generation"] = .unsigned(UInt64(configuration.generation ?? 0)) }
+        if stamps || program == .tally { constants["verdict"] = .unsigned(UInt64(verdict.xdp)) }
         let packet = Packet.bytes(
             .ethernet(), .ipv4(from: "192.0.2.1", to: "192.0.2.2"), .udp(from: 1, to: 2), .payload(18))
         return StagePlan(
-            object: program.object(configuration.layout ?? .first), program: program.cName, frags: true,
+            object: program == .tally ? Tally.object(of: Self.version) : program.object(configuration.layout ?? .first),
+            program: program.cName, frags: true,
             constants: constants, verdicts: [verdict],
-            samples: [Sample(name: "any packet", packet: Bytes(packet), expect: verdict)],
+            // The tally must be what was sent, to the packet.
+            samples: program == .tally ? [] : [Sample(name: "any packet", packet: Bytes(packet), expect: verdict)],
             counters: stamps ? [CounterTable(name: "marks", map: "marks", columns: marks, rows: ["all"])] : [],
             summary: ["\(program.rawValue) generation \(configuration.generation ?? 0)"])
     }
@@ -84,6 +83,7 @@ extension FixtureStage.Program {
         switch self {
         case .stamp: "stamp"
         case .check: "check"
+        case .tally: "tally_sources"
         case .refused: "refused"
         case .wrongVerdict: "wrong_verdict"
         case .invalidVerdict: "invalid_verdict"
@@ -93,6 +93,7 @@ extension FixtureStage.Program {
     func object(_ layout: FixtureStage.Layout) -> String {
         switch self {
         case .stamp, .check: layout == .first ? "fixture.bpf.o" : "fixture_v2.bpf.o"
+        case .tally: "tally.bpf.o"
         case .refused: "refused.bpf.o"
         case .wrongVerdict, .invalidVerdict: "faulty.bpf.o"
         }

@@ -12,6 +12,8 @@ public final class BPFObject {
     private let raw: OpaquePointer
     private let btf: BTF?
     private let tags: [String: [String]]
+    /// All but the compiler's own maps. Kept by name, as libbpf gives a map that reuses another one that one's name.
+    private let declared: [(name: String, raw: OpaquePointer)]
 
     /// Parses an object (`bpf_object__open_mem`).
     /// - Throws: when it is no BPF object or libbpf finds fault with it.
@@ -30,6 +32,13 @@ public final class BPFObject {
         self.name = name
         self.btf = bpf_object__btf(opened).map { BTF(raw: $0) }
         self.tags = btf?.declarationTags() ?? [:]
+        var declared: [(name: String, raw: OpaquePointer)] = []
+        var map = bpf_object__next_map(opened, nil)
+        while let current = map {
+            if !bpf_map__is_internal(current) { declared.append((String(cString: bpf_map__name(current)), current)) }
+            map = bpf_object__next_map(opened, current)
+        }
+        self.declared = declared
     }
 
     /// Reads and parses an object file.
@@ -54,16 +63,7 @@ public final class BPFObject {
 
     /// Its maps, those the compiler makes for global data (`.rodata`, `.bss`) left out.
     public var maps: [ObjectMap] {
-        var maps: [ObjectMap] = []
-        var map = bpf_object__next_map(raw, nil)
-        while let current = map {
-            let mapName = String(cString: bpf_map__name(current))
-            if !bpf_map__is_internal(current) {
-                maps.append(ObjectMap(raw: current, name: mapName, tags: tags[mapName] ?? [], btf: btf, object: self))
-            }
-            map = bpf_object__next_map(raw, current)
-        }
-        return maps
+        declared.map { ObjectMap(raw: $0.raw, name: $0.name, tags: tags[$0.name] ?? [], btf: btf, object: self) }
     }
 
     public func map(_ name: String) -> ObjectMap? {
@@ -211,10 +211,10 @@ public final class BPFObject {
 
     /// A loaded map, as an owner of its own.
     public func loadedMap(_ name: String) throws(BPFError) -> BPFMap {
-        guard let map = bpf_object__find_map_by_name(raw, name), bpf_map__fd(map) >= 0 else {
-            throw BPFError("take map", "\"\(name)\" of \"\(self.name)\"", cause: "it is not loaded")
+        guard let map = map(name) else {
+            throw BPFError("take map", "\"\(name)\" of \"\(self.name)\"", cause: "the object has no such map")
         }
-        return try BPFMap(taking: .duplicate(bpf_map__fd(map), of: "map \"\(name)\""))
+        return try map.loaded()
     }
 }
 

@@ -69,8 +69,7 @@ public struct ObjectMap {
         return try BPFMap(taking: .duplicate(bpf_map__fd(raw), of: "map \"\(name)\""))
     }
 
-    /// Makes the object use an existing map in its place (`bpf_map__reuse_fd`). From then on libbpf has it under that
-    /// one's name; this value keeps its own.
+    /// Makes the object use an existing map in its place (`bpf_map__reuse_fd`).
     public func reuse(_ map: borrowing BPFMap) throws(BPFError) {
         let result = bpf_map__reuse_fd(raw, map.fd.raw)
         guard result == 0 else { throw BPFError("reuse map", "\"\(name)\"", errno: Errno(rawValue: -result)) }

@@ -19,11 +19,13 @@ public final class StageUnderTest {
     public let plan: StagePlan
     private let object: BPFObject
     private let program: BPFProgram
+    private var merges: [String] = []
 
     /// - Parameters:
     ///   - folder: Where the plan's object lies; see ``objects(of:package:)``.
     ///   - counting: Whether the stage counts its verdicts, as by default.
-    ///   - earlier: A stage whose state maps this one goes on with, where their layouts are the same.
+    ///   - earlier: A stage whose state maps this one goes on with, where their layouts are the same; and takes over
+    ///     from, where it declares the earlier layout by `SLUICE_STATE_BEFORE`. See ``mergeState()``.
     /// - Throws: What the kernel or libbpf finds wrong with it, the verifier's log included.
     public init(
         _ plan: StagePlan, objects folder: String, counting: Bool = true,
@@ -47,9 +49,16 @@ public final class StageUnderTest {
             if let size = plan.maps[map.name]?.maxEntries { try map.setMaxEntries(Int(size)) }
             if map.isState, let earlier, earlier.object.map(map.name)?.schema(of: "") == map.schema(of: "") {
                 try map.reuse(try earlier.object.loadedMap(map.name))
+            } else if let target = map.predecessorOf, let old = earlier?.object.map(target),
+                old.layoutName(of: "") == map.layoutName(of: "")
+            {
+                try map.reuse(old.loaded())
+                if object.programNames.contains("sluice_merge_\(map.name)") {
+                    merges.append("sluice_merge_\(map.name)")
+                }
             }
         }
-        try object.loadXDP(program: plan.program, frags: plan.frags)
+        try object.loadXDP(program: plan.program, frags: plan.frags, with: merges)
         for (name, contents) in plan.maps {
             let map = try object.loadedMap(name)
             for entry in contents.entries { try map.update(key: entry.key.raw, value: entry.value.raw) }
@@ -83,6 +92,23 @@ public final class StageUnderTest {
             let verdict = try run(sample.packet.raw).verdict
             return verdict == sample.expect ? nil : (sample, verdict)
         }
+    }
+
+    /// Runs the merge programs (`SLUICE_MERGE`) on the state of the earlier stage, as the manager does after the flip.
+    /// - Returns: How many entries are merged by now; another call merges none twice.
+    @discardableResult
+    public func mergeState() throws -> UInt64 {
+        var merged: UInt64 = 0
+        for name in merges {
+            var words: [UInt64] = [0, 0, 0, 0]
+            repeat {
+                var context = BPF.bytes(of: UInt64(4096)) + [UInt8](repeating: 0, count: 24)
+                try object.program(name).run(context: &context)
+                words = context.withUnsafeBytes { Array($0.bindMemory(to: UInt64.self)) }
+            } while words[3] != 0
+            merged += words[1]
+        }
+        return merged
     }
 
     /// How many packets the stage gave a verdict, by its own count.

@@ -33,6 +33,23 @@ extension EndToEnd {
             }
         }
 
+        /// What the unit gives the daemon is enough to load and run a merge program.
+        @Test func stateIsMergedWithTheUnitsCapabilities() async throws {
+            try await Lab.run { lab in
+                let tallies = try Tallies(lab, versions: ["1.0", "2.0"])
+                let site = tallies.site
+                try site.start(prefix: [
+                    "setpriv", "--bounding-set", "-all,+bpf,+net_admin,+perfmon,+setuid,+setgid,+setpcap,+kill",
+                    "--inh-caps=-all",
+                ])
+                try site.apply(Tallies.spec("1.0"))
+                try tallies.flood(sources: 10, count: 100).wait()
+                try tallies.settle(100)
+                #expect(try site.must("upgrade", Tallies.hook, "tally", "--to", "2.0").contains("merged 10 entries"))
+                #expect(try tallies.counts(of: 2).sum == 100)
+            }
+        }
+
         @Test func aSecondManagerIsKeptOff() async throws {
             try await Lab.run { lab in
                 let site = try Site(lab, plugins: ["noop"])

@@ -117,10 +117,12 @@ public struct GenerationRecord: Codable, Sendable, Equatable {
     public var changes: [String]
     /// `name plugin version` of each stage, in order.
     public var stages: [StageRecord]
+    /// Of a kept generation: the state it would come back to where that is not the live one's, a line each map.
+    public var returnsTo: [String]
 
     public init(
         number: Int, state: GenerationState, created: String, author: String, message: String, changes: [String],
-        stages: [StageRecord]
+        stages: [StageRecord], returnsTo: [String] = []
     ) {
         self.number = number
         self.state = state
@@ -129,6 +131,7 @@ public struct GenerationRecord: Codable, Sendable, Equatable {
         self.message = message
         self.changes = changes
         self.stages = stages
+        self.returnsTo = returnsTo
     }
 }
 

@@ -94,6 +94,10 @@ extension ObjectSchema {
                 .needed("message", .string, "Why."),
                 .needed("changes", .array(.string), "What differs from the generation before, a line each."),
                 .needed("stages", .array(.object("StageRecord")), "Its stages, in order."),
+                .needed(
+                    "returnsTo", .array(.string),
+                    "Of a kept generation: the state a rollback finds where that is not the live one's, a line each map."
+                ),
             ]),
         .init(
             "StageRecord", "What a stage of a generation was built from.",

@@ -98,6 +98,12 @@ extension EndToEnd {
                 try tallies.settle(3000)
                 #expect(try tallies.counts(of: 2).sum == 3000)
 
+                let history = try site.must("history", Tallies.hook, "-v")
+                #expect(
+                    history.contains(
+                        "~ stage \"tally\": state map \"tally\" has another layout or size; generation 1's"))
+                #expect(
+                    history.contains("rolled back to: stage \"tally\": state map \"tally\" is as generation 1 left it"))
                 let back = try site.must("rollback", Tallies.hook)
                 #expect(back.contains("state map \"tally\" is as generation 1 left it at 2"), "\(back)")
                 #expect(back.contains("what generation 2 counted since stays with generation 2"), "\(back)")

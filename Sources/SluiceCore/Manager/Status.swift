@@ -58,7 +58,18 @@ extension Manager {
     }
 
     public func history(_ hook: String) throws -> [GenerationRecord] {
-        try failing("history \(hook)") { try store.generations(of: resolve(hook).description).map(\.record) }
+        try failing("history \(hook)") {
+            let id = try resolve(hook)
+            let generations = try store.generations(of: id.description)
+            let live = generations.first { $0.state == .live }
+            return try generations.map { generation in
+                var record = generation.record
+                if let live, generation.state == .kept {
+                    record.returnsTo = try stateReturns(to: generation, from: live, of: id)
+                }
+                return record
+            }
+        }
     }
 
     public func stats(_ hook: String) throws -> ChainStats {

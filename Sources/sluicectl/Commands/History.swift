@@ -35,6 +35,7 @@ struct History: AsyncParsableCommand {
             Table(columns: columns, rows: [row(record)]).render(style)
                 + record.changes.map { "  \(style.diff($0))\n" }.joined()
                 + record.stages.map { "  \($0.name): artifact \($0.artifact)\n" }.joined()
+                + record.returnsTo.map { "  rolled back to: \($0)\n" }.joined()
         }.joined(separator: "\n")
     }
 }

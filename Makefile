@@ -13,7 +13,7 @@ RELEASE = $(SWIFT) build -c release --static-swift-stdlib -Xswiftc -use-ld=lld -
 # Live traffic and deadlines do not go together with other tests: one at a time.
 TEST = $(SWIFT) test --skip-build --no-parallel
 
-.PHONY: all build release test test-unit test-kernel demo bench lint fmt install uninstall clean bootstrap help
+.PHONY: all build release test test-unit test-kernel test-systemd demo bench lint fmt install uninstall clean bootstrap help
 
 all: build
 
@@ -41,6 +41,11 @@ test-kernel: bootstrap
 	@[ "$$(id -u)" -eq 0 ] || { echo 'make test-kernel: needs root'; exit 1; }
 	$(SWIFT) build --build-tests
 	$(TEST) --filter 'BPFTests|CoreTests|VolumetricDoSTests|EndToEndTests'
+
+## test-systemd the product installed in a container with systemd; root only, on Debian
+test-systemd: bootstrap
+	@scripts/bootstrap.sh systemd
+	Tests/Systemd/run.sh
 
 ## demo         the tour on real packets, in a network namespace of its own; root only, leaves nothing behind
 demo: bootstrap

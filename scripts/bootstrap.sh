@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes a Debian 12 that has the Swift toolchain able to build, test and show Sluice. Installs only what is missing;
-# as another user than root it says what that is. Usage: scripts/bootstrap.sh
+# as another user than root it says what that is. Usage: scripts/bootstrap.sh [systemd], which asks for what
+# `make test-systemd` needs too.
 set -euo pipefail
 
 build=(make git binutils ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
 # systemd: systemd-socket-activate and systemd-analyze. util-linux: setpriv, unshare. libcap2-bin: capsh.
 run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3)
 lint=(clang-format shellcheck)
+container=(systemd-container debootstrap socat)
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 
@@ -20,8 +22,10 @@ if ! command -v dpkg-query > /dev/null; then
     exit 0
 fi
 
+wanted=("${build[@]}" "${run[@]}" "${lint[@]}")
+[[ ${1:-} != systemd ]] || wanted+=("${container[@]}")
 missing=()
-for package in "${build[@]}" "${run[@]}" "${lint[@]}"; do
+for package in "${wanted[@]}"; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)
     [[ $state == installed ]] || missing+=("$package")
 done

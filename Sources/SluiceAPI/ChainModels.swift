@@ -20,10 +20,13 @@ public struct ChainStatus: Codable, Sendable, Equatable {
     public var notes: [String]
     /// The generation that is being tried beside the live one; nil when none is.
     public var canary: CanaryStatus?
+    /// How long nothing was filtered here in this boot, before the root was attached; nil when nothing is known of such
+    /// a time.
+    public var gap: FilteringGap?
 
     public init(
         hook: String, state: ChainState, live: Int?, mode: String?, onFault: String, stages: [StageStatus],
-        rootFallbacks: UInt64, since: String?, notes: [String], canary: CanaryStatus? = nil
+        rootFallbacks: UInt64, since: String?, notes: [String], canary: CanaryStatus? = nil, gap: FilteringGap? = nil
     ) {
         self.hook = hook
         self.state = state
@@ -35,6 +38,7 @@ public struct ChainStatus: Codable, Sendable, Equatable {
         self.since = since
         self.notes = notes
         self.canary = canary
+        self.gap = gap
     }
 }
 

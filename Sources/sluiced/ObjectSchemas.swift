@@ -59,6 +59,14 @@ extension ObjectSchema {
                 .optional("since", .string, "Since when the live generation is live, ISO 8601, UTC."),
                 .needed("notes", .array(.string), "What an operator ought to know."),
                 .optional("canary", .object("CanaryStatus"), "The generation that is tried beside the live one."),
+                .optional("gap", .object("FilteringGap"), "Absent when the chain is not known to have been off."),
+            ]),
+        .init(
+            "FilteringGap", "How long a wanted chain filtered nothing in this boot, before its root was attached.",
+            [
+                .needed("since", .oneOf(["boot", "interface"]), "The boot, or when the interface appeared."),
+                .needed("milliseconds", .number, "How long."),
+                .needed("until", .string, "When the root was attached, ISO 8601, UTC."),
             ]),
         .init(
             "StageStatus", "One stage of a live chain.",

@@ -82,6 +82,7 @@ import Testing
             StageStatus(name: "", plugin: "", version: "", object: "", counters: Samples.counters),
             StageStatus(name: "", counters: nil),
         ],
+        "FilteringGap": [Samples.gap],
         "StageCounters": [Samples.counters],
         "Count": [Count(packets: 1, bytes: 1)],
         "GenerationRecord": [Samples.generation],

@@ -28,6 +28,7 @@ import Testing
                   dos    volumetric-dos 1.1  1,234,567  98,765,432,100  234,567     0  1,000,000
                   7 packets found no live generation: they were given the verdict "pass"
                   note: generic mode: slow
+                  note: nothing was filtered for 3.21 s after the boot
 
                 """)
     }

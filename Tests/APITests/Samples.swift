@@ -10,10 +10,12 @@ enum Samples {
             "drop": Count(packets: 1_000_000, bytes: 64_000_000), "next": Count(packets: 234_567, bytes: 15_012_288),
         ])
 
+    static let gap = FilteringGap(since: .boot, milliseconds: 3207, until: "2026-01-02T03:04:05Z")
+
     static let chain = ChainStatus(
         hook: "xdp:eth0", state: .live, live: 3, mode: "native", onFault: "pass",
         stages: [StageStatus(name: "dos", plugin: "volumetric-dos", version: "1.1", counters: counters)],
-        rootFallbacks: 7, since: "2026-01-02T03:04:05Z", notes: ["generic mode: slow"])
+        rootFallbacks: 7, since: "2026-01-02T03:04:05Z", notes: ["generic mode: slow"], gap: gap)
 
     /// The same chain with a canary on it.
     static let canaryChain: ChainStatus = {

@@ -33,6 +33,31 @@ extension EndToEnd {
             }
         }
 
+        @Test func afterABootStatusSaysHowLongNothingWasFiltered() async throws {
+            try await Lab.run { lab in
+                let site = try Site(lab)
+                try site.start()
+                try site.apply(Site.dropping(port: 7))
+                site.killDaemon()
+                try Self.loseKernel(site)
+                // In the same boot somebody's hand has been at work, and nobody knows when.
+                try site.start()
+                #expect(try site.status().gap == nil)
+                site.killDaemon()
+                try Self.loseKernel(site)
+                try lab.check(["sqlite3", "\(site.state)/sluice.db", "UPDATE boot SET id = 'an earlier one'"])
+                try site.start()
+                let gap = try #require(try site.status().gap)
+                #expect(gap.since == .boot)
+                #expect(gap.milliseconds > 0)
+                #expect(try #require(try site.events().last).message.contains("\(gap)"))
+                // It is told as long as the machine runs.
+                site.killDaemon()
+                try site.start()
+                #expect(try site.status().gap == gap)
+            }
+        }
+
         @Test func aDetachThatWasKilledAtItsEndIsFinished() async throws {
             try await Lab.run { lab in
                 let site = try Site(lab)

@@ -18,6 +18,11 @@ struct Change {
         self.message = message
     }
 
+    /// The steps and how long each took, for the log: `load 12.3 ms, attach 4.0 ms`.
+    var course: String {
+        timings.map { "\($0.step) \(($0.milliseconds * 10).rounded() / 10) ms" }.joined(separator: ", ")
+    }
+
     /// Ends a step.
     mutating func lap(_ step: String) {
         let now = ContinuousClock.now

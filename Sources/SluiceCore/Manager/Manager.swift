@@ -19,6 +19,8 @@ public actor Manager: ManagerService {
     private let locks: Locks
     /// The `run` work of live stages.
     var runs: [RunKey: LiveRun] = [:]
+    /// Whether the chains are being recovered for the first time in this boot of the machine.
+    var isNewBoot = false
     private var changing = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
     private var watchers: [Int: AsyncStream<Event>.Continuation] = [:]

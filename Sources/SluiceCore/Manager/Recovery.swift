@@ -9,16 +9,25 @@ extension Manager {
     /// Reads what runs from the kernel, finishes or discards what a crash left half done, and says so. Rebuilds chains
     /// that are wanted but not in the kernel, as after a reboot. Then starts the `run` work of live stages.
     public func start() async {
+        var course = Change("recover", by: "sluiced", message: "")
         do {
             try await exclusively {
+                let boot = try Boot.id()
+                isNewBoot = try store.lastBoot() != boot
                 for hook in try knownHooks() { recover(hook) }
+                isNewBoot = false
+                try store.setLastBoot(boot)
+                course.lap("chains")
                 let removed = try collectArtifacts()
                 if !removed.isEmpty {
                     recovered(nil, "removed what no generation needs: \(removed.joined(separator: ", "))")
                 }
+                course.lap("artifacts")
                 plugins.runner.sweep()
                 updateRuns()
+                course.lap("plugins")
             }
+            logger.info("recovered: \(course.course)")
         } catch {
             logger.error("recovery failed", metadata: ["error": "\(error)"])
         }
@@ -155,13 +164,16 @@ extension Manager {
         guard let stored = try store.generations(of: hook.description).first(where: { $0.state == .live }) else {
             return
         }
+        var change = Change("recover", by: "sluiced", message: "")
         let xdp = XDPHook(directory: directory)
         try xdp.check(replace: false)
+        change.lap("check")
         if try directory.live() == nil {
             try Bpffs.removeTree(directory.path)
             do {
                 try xdp.makeRoot(for: stored.resolved)
-                _ = try raise(stored.resolved, as: stored.number, in: directory)
+                change.lap("root")
+                _ = try raise(stored.resolved, as: stored.number, in: directory) { change.lap($0) }
             } catch {
                 try? Bpffs.removeTree(directory.path)
                 throw error
@@ -171,10 +183,13 @@ extension Manager {
             }
         }
         let (mode, notes) = try xdp.attach(mode: stored.resolved.spec.mode, replace: false)
+        change.lap("attach")
+        let gap = isNewBoot ? endGap(of: hook, since: .boot, length: Boot.age()) : []
         recovered(
             hook,
-            (["brought generation \(stored.number) back (\(mode)): the chain was not attached"] + notes).joined(
+            (["brought generation \(stored.number) back (\(mode)): the chain was not attached"] + notes + gap).joined(
                 separator: "; "))
+        logger.info("\(hook) attached: \(change.course)")
     }
 
     private func recovered(_ hook: HookID?, _ message: String) {

@@ -54,7 +54,7 @@ extension Manager {
             hook: hook.description, state: attached ? .live : .missing, live: live, mode: mode?.rawValue,
             onFault: stored?.resolved.spec.onFault.rawValue ?? "pass", stages: stages,
             rootFallbacks: try BPFMap.pinned(at: directory.fallback).counters(at: 0)?[0] ?? 0, since: stored?.liveSince,
-            notes: notes)
+            notes: notes, gap: try store.gap(of: hook.description, boot: Boot.id()))
     }
 
     public func history(_ hook: String) throws -> [GenerationRecord] {

@@ -69,6 +69,17 @@ struct Store {
                         author TEXT NOT NULL,
                         message TEXT NOT NULL
                     ) STRICT;
+                    -- The boot in which chains were last recovered, and since when what hook filters in it.
+                    CREATE TABLE boot (
+                        id TEXT PRIMARY KEY
+                    ) STRICT;
+                    CREATE TABLE gap (
+                        hook TEXT PRIMARY KEY,
+                        boot TEXT NOT NULL,
+                        since TEXT NOT NULL,
+                        milliseconds REAL NOT NULL,
+                        until TEXT NOT NULL
+                    ) STRICT;
                     -- The audit trail: never changed, only added to; the newest 100,000 are kept.
                     CREATE TABLE event (
                         id INTEGER PRIMARY KEY AUTOINCREMENT,

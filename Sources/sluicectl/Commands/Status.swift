@@ -61,7 +61,8 @@ struct Status: AsyncParsableCommand {
                 "  \(style.red("\(grouped(chain.rootFallbacks)) packets found no live generation")): "
                 + "they were given the verdict \"\(chain.onFault)\"\n"
         }
-        return text + chain.notes.map { "  \(style.yellow("note:")) \($0)\n" }.joined()
+        let notes = chain.notes + (chain.gap.map { ["\($0)"] } ?? [])
+        return text + notes.map { "  \(style.yellow("note:")) \($0)\n" }.joined()
     }
 
     private static func paint(_ state: ChainState, _ style: Style) -> (String) -> String {

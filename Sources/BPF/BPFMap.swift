@@ -85,13 +85,19 @@ public struct BPFMap: ~Copyable, Sendable {
 
     /// Sets a key's value (`BPF_MAP_UPDATE_ELEM`, `BPF_ANY`). For a per-CPU map `value` is every CPU's.
     public func update(key: [UInt8], value: [UInt8]) throws(BPFError) {
+        try update(key: key, values: [[UInt8]](repeating: value, count: type.isPerCPU ? BPFMap.possibleCPUs : 1))
+    }
+
+    /// Sets a key's value, for a per-CPU map that of each possible CPU.
+    public func update(key: [UInt8], values: [[UInt8]]) throws(BPFError) {
         try check(key: key)
-        guard value.count == valueSize else {
-            throw BPFError("update", "map \"\(name)\"", cause: "a value has \(valueSize) bytes, not \(value.count)")
+        let count = type.isPerCPU ? BPFMap.possibleCPUs : 1
+        guard values.count == count, values.allSatisfy({ $0.count == valueSize }) else {
+            throw BPFError("update", "map \"\(name)\"", cause: "wanted are \(count) values of \(valueSize) bytes")
         }
-        // The kernel wants a copy for every possible CPU, each rounded up to eight bytes.
-        let padded = value + [UInt8](repeating: 0, count: stride - value.count)
-        let bytes = type.isPerCPU ? (0..<BPFMap.possibleCPUs).flatMap { _ in padded } : value
+        // The kernel wants each CPU's rounded up to eight bytes.
+        let padding = [UInt8](repeating: 0, count: type.isPerCPU ? stride - valueSize : 0)
+        let bytes = values.flatMap { $0 + padding }
         let result = bpf_map_update_elem(fd.raw, key, bytes, UInt64(BPF_ANY))
         guard result == 0 else { throw BPFError("update", "map \"\(name)\"", errno: Errno(rawValue: -result)) }
     }
@@ -171,7 +177,8 @@ public struct BPFMap: ~Copyable, Sendable {
     /// How many CPUs the kernel may ever have (`libbpf_num_possible_cpus`).
     public static let possibleCPUs = max(1, Int(libbpf_num_possible_cpus()))
 
-    private var stride: Int { (valueSize + 7) & ~7 }
+    /// The bytes from one CPU's value to the next in what the kernel copies.
+    var stride: Int { (valueSize + 7) & ~7 }
 
     private func check(key: [UInt8]) throws(BPFError) {
         guard key.count == keySize else {

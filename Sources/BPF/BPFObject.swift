@@ -61,9 +61,22 @@ public final class BPFObject {
         return names
     }
 
-    /// Its maps, those the compiler makes for global data (`.rodata`, `.bss`) left out.
+    /// Its maps, those the compiler makes for global data left out.
     public var maps: [ObjectMap] {
         declared.map { ObjectMap(raw: $0.raw, name: $0.name, tags: tags[$0.name] ?? [], btf: btf, object: self) }
+    }
+
+    /// The maps that the compiler makes for global variables: `.rodata`, `.data`, `.bss` and the like.
+    public var dataSections: [ObjectMap] {
+        var maps: [ObjectMap] = []
+        var map = bpf_object__next_map(raw, nil)
+        while let current = map {
+            let section = ObjectMap(
+                raw: current, name: String(cString: bpf_map__name(current)), tags: [], btf: btf, object: self)
+            if section.sectionName?.hasPrefix(".") == true { maps.append(section) }
+            map = bpf_object__next_map(raw, current)
+        }
+        return maps
     }
 
     public func map(_ name: String) -> ObjectMap? {

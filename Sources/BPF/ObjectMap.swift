@@ -12,6 +12,13 @@ public struct ObjectMap {
     /// `raw` and `btf` are the object's: it lives as long as this value.
     let object: BPFObject
 
+    /// The section whose variables it holds, `.bss`; nil for a map that somebody declared. libbpf calls the map by the
+    /// object's name, cut short, and this.
+    public var sectionName: String? {
+        guard bpf_map__is_internal(raw) else { return nil }
+        return name.firstIndex(of: ".").map { String(name[$0...]) } ?? name
+    }
+
     public var type: MapType { MapType(rawValue: bpf_map__type(raw).rawValue) }
     public var keySize: Int { Int(bpf_map__key_size(raw)) }
     public var valueSize: Int { Int(bpf_map__value_size(raw)) }

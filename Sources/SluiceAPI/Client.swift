@@ -68,6 +68,33 @@ public struct SluiceClient: Sendable {
         try await post(path(hook, "detach"), request)
     }
 
+    /// `GET /v1/chains/{hook}/stages/{stage}/maps`
+    public func maps(_ hook: String, stage: String, generation: Int? = nil) async throws -> StageMaps {
+        try await get(path(hook, stage: stage, "maps") + (generation.map { "?generation=\($0)" } ?? ""))
+    }
+
+    /// `GET /v1/chains/{hook}/stages/{stage}/maps/{map}`
+    public func map(
+        _ hook: String, stage: String, map: String, generation: Int? = nil, limit: Int = 1000
+    ) async throws -> MapDump {
+        let query = "?limit=\(limit)" + (generation.map { "&generation=\($0)" } ?? "")
+        return try await get(path(hook, stage: stage, map: map) + query)
+    }
+
+    /// `POST /v1/chains/{hook}/stages/{stage}/maps/{map}`
+    public func updateMap(
+        _ hook: String, stage: String, map: String, _ request: MapUpdateRequest
+    ) async throws -> MapChange {
+        try await post(path(hook, stage: stage, map: map), request)
+    }
+
+    /// `POST /v1/chains/{hook}/stages/{stage}/maps/{map}/delete`
+    public func deleteFromMap(
+        _ hook: String, stage: String, map: String, _ request: MapDeleteRequest
+    ) async throws -> MapChange {
+        try await post(path(hook, stage: stage, map: map) + "/delete", request)
+    }
+
     /// `POST /v1/gc`
     public func gc() async throws -> GCReport {
         try decode(try await send(.POST, "/v1/gc"))
@@ -97,6 +124,11 @@ public struct SluiceClient: Sendable {
 
     private func path(_ hook: String, _ verb: String? = nil) -> String {
         "/v1/chains/" + PathComponent.encode(hook) + (verb.map { "/" + $0 } ?? "")
+    }
+
+    private func path(_ hook: String, stage: String, _ verb: String = "maps", map: String? = nil) -> String {
+        path(hook, "stages/") + PathComponent.encode(stage) + "/" + verb
+            + (map.map { "/" + PathComponent.encode($0) } ?? "")
     }
 
     private func get<Answer: Decodable>(_ target: String) async throws -> Answer {

@@ -30,6 +30,16 @@ public protocol ManagerService: Sendable {
     func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport
     func doctor() async throws -> DoctorReport
     func gc(by caller: Caller) async throws -> GCReport
+    /// The maps of a stage, in the live generation unless told otherwise.
+    func maps(_ hook: String, stage: String, generation: Int?) async throws -> StageMaps
+    /// At most `limit` entries of a stage's map.
+    func map(_ hook: String, stage: String, map: String, generation: Int?, limit: Int) async throws -> MapDump
+    func updateMap(
+        _ hook: String, stage: String, map: String, _ request: MapUpdateRequest, by caller: Caller
+    ) async throws -> MapChange
+    func deleteFromMap(
+        _ hook: String, stage: String, map: String, _ request: MapDeleteRequest, by caller: Caller
+    ) async throws -> MapChange
     /// The kept events after `since`, oldest first, at most `limit`.
     func events(since: Int64, limit: Int) async throws -> [Event]
     /// Every event from now on, progress included.

@@ -25,6 +25,8 @@ enum Main {
             }
         }
         guard index > 0, index < arguments.count, !arguments[index].hasPrefix("-") else { return arguments }
-        return [arguments[index]] + arguments[..<index] + arguments[(index + 1)...]
+        // `map` has commands of its own, which is where the options go then.
+        let end = min(index + (arguments[index] == "map" ? 2 : 1), arguments.count)
+        return Array(arguments[index..<end] + arguments[..<index] + arguments[end...])
     }
 }

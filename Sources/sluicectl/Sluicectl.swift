@@ -16,7 +16,8 @@ struct Sluicectl: AsyncParsableCommand {
             CommandGroup(
                 name: "See",
                 subcommands: [
-                    Status.self, Stats.self, History.self, Events.self, Plugins.self, Doctor.self, Version.self,
+                    Status.self, Stats.self, History.self, Events.self, Plugins.self, Map.self, Doctor.self,
+                    Version.self,
                 ]),
             CommandGroup(
                 name: "Change",

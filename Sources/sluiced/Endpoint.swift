@@ -10,7 +10,8 @@ struct Endpoint: Sendable {
     struct QueryParameter: Sendable {
         var name: String
         var range: ClosedRange<Int64>
-        var fallback: Int64
+        /// Nil when there is none to tell.
+        var fallback: Int64?
         var description: String
     }
 

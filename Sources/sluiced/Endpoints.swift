@@ -4,7 +4,9 @@ import SluiceAPI
 
 extension Endpoint {
     /// The whole API.
-    static let all: [Endpoint] = [
+    static let all: [Endpoint] = chains + maps
+
+    private static let chains: [Endpoint] = [
         .read("/openapi.json", "This API as an OpenAPI 3.1 document", answer: .map(.string)) { _ in
             .json(OpenAPI.document)
         },

@@ -53,12 +53,14 @@ enum OpenAPI {
             ],
         ]
         var parameters: [JSONValue] = endpoint.query.map { parameter in
-            [
+            var schema: [String: JSONValue] = [
+                "type": "integer", "format": "int64", "minimum": .integer(parameter.range.lowerBound),
+                "maximum": .integer(parameter.range.upperBound),
+            ]
+            schema["default"] = parameter.fallback.map { .integer($0) }
+            return [
                 "name": .string(parameter.name), "in": "query", "description": .string(parameter.description),
-                "schema": [
-                    "type": "integer", "format": "int64", "minimum": .integer(parameter.range.lowerBound),
-                    "maximum": .integer(parameter.range.upperBound), "default": .integer(parameter.fallback),
-                ],
+                "schema": .object(schema),
             ]
         }
         for (name, description) in pathParameters where endpoint.path.contains("{\(name)}") {

@@ -14,6 +14,8 @@ indirect enum Schema: Sendable {
     case number
     case boolean
     case array(Schema)
+    /// Any JSON value.
+    case any
     /// An object whose keys are data.
     case map(Schema)
     /// One of ``ObjectSchema/all``, by name.
@@ -28,6 +30,7 @@ indirect enum Schema: Sendable {
         case .number: ["type": "number"]
         case .boolean: ["type": "boolean"]
         case .array(let element): ["type": "array", "items": element.json]
+        case .any: [:]
         case .map(let value): ["type": "object", "additionalProperties": value.json]
         case .object(let name): ["$ref": .string("#/components/schemas/\(name)")]
         }

@@ -46,6 +46,24 @@ import Testing
         }
     }
 
+    @Test func mapsAreReadAndSetByName() async throws {
+        try await ServerFixture.run { server async throws in
+            let client = server.client
+            #expect(try await client.maps("xdp:eth0", stage: "dos") == Samples.maps)
+            #expect(try await client.map("xdp:eth0", stage: "dos", map: ".bss", generation: 2) == Samples.dump)
+            let entry = TypedEntry(key: ["name": "é"], value: .unsigned(.max))
+            let update = MapUpdateRequest(entries: [entry], generation: 2, message: "m")
+            #expect(try await client.updateMap("xdp:eth0", stage: "dos", map: "f", update) == Samples.mapChange)
+            let delete = MapDeleteRequest(keys: [[1, true]], force: true)
+            #expect(try await client.deleteFromMap("xdp:eth0", stage: "dos", map: "f", delete) == Samples.mapChange)
+            #expect(
+                server.manager.calls == [
+                    "maps xdp:eth0 dos -1", "map xdp:eth0 dos .bss 2 1000", "update xdp:eth0 dos f \(update)",
+                    "delete xdp:eth0 dos f \(delete)",
+                ])
+        }
+    }
+
     @Test(arguments: ["cgroup-skb-ingress:/edge.slice", "xdp:eth0.100@edge", "xt-bpf:a b%2Fc?d#e", "xdp:ü"])
     func anyHookSurvivesThePath(hook: String) async throws {
         try await ServerFixture.run { server async throws in

@@ -29,6 +29,7 @@ import Testing
             for operation in documented {
                 let words = operation.split(separator: " ")
                 let target = String(words[1]).replacing("{hook}", with: "xdp%3Aeth0")
+                    .replacing("{stage}", with: "dos").replacing("{map}", with: "rules")
                 // Whatever it says to an empty request, it must not be that the path or the method is unknown.
                 do {
                     try await server.client.exchange(.init(rawValue: String(words[0])), target) { _ in }
@@ -110,6 +111,13 @@ import Testing
         "DoctorReport": [Samples.doctor],
         "Finding": [Samples.doctor.findings[1], Samples.doctor.findings[0]],
         "GCReport": [Samples.garbage],
+        "StageMaps": [Samples.maps],
+        "MapInfo": [Samples.map, Samples.maps.maps[1]],
+        "MapDump": [Samples.dump],
+        "TypedEntry": [Samples.dump.entries[0], TypedEntry(key: 1, value: nil)],
+        "MapUpdateRequest": [MapUpdateRequest(entries: [], generation: 1), MapUpdateRequest(entries: [])],
+        "MapDeleteRequest": [MapDeleteRequest(keys: [], generation: 1), MapDeleteRequest(keys: [])],
+        "MapChange": [Samples.mapChange],
         "VersionInfo": [Samples.version],
         "Error": [APIErrorBody(code: "", message: "", detail: ""), APIErrorBody(code: "", message: "")],
     ]
@@ -136,6 +144,7 @@ import Testing
         case .integer, .counter: value is Int
         case .number: value is Double
         case .boolean: value is Bool
+        case .any: true
         case .array(let element): (value as? [Any])?.allSatisfy { fits($0, element) } ?? false
         case .map(let element): (value as? [String: Any])?.values.allSatisfy { fits($0, element) } ?? false
         case .object: value is [String: Any]

@@ -146,6 +146,28 @@ import Testing
         #expect(help.contains("Exit status: 0 done, 1 failed"))
     }
 
+    @Test func mapsAndWhatIsInThem() {
+        #expect(
+            MapList.text(Samples.maps, .plain, verbose: false) == """
+                MAP    TYPE         ENTRIES    MAX  ROLE                   KEY          VALUE
+                flows  percpu_hash        1  4,096  state                  struct flow  __u64
+                ring   ringbuf            -  8,192  configuration, frozen  -            -
+
+                """)
+        var dump = Samples.dump
+        dump.map.more = true
+        #expect(
+            MapShow.text(dump, .plain) == """
+                percpu_hash, generation 3: struct flow {port: __be16} -> __u64
+                KEY           VALUE  CPUS
+                {"port":443}  3      1 2
+                there are more than these 1; see --limit
+
+                """)
+        #expect(
+            JSONValue(typed: "10.0.0.1") == "10.0.0.1" && JSONValue(typed: "18446744073709551615") == .unsigned(.max))
+    }
+
     @Test func helpOfACommandWithAllOfItsOptions() {
         #expect(
             Sluicectl.helpMessage(for: Rollback.self, columns: 80) == """

@@ -75,6 +75,26 @@ enum Samples {
         Finding(level: .problem, subject: "xdp:eth0", message: "nothing is attached", remedy: "apply the spec again"),
     ])
 
+    static let map = MapInfo(
+        name: "flows", type: "percpu_hash", keyType: "struct flow {port: __be16}", valueType: "__u64", maxEntries: 4096,
+        entries: 1, more: false, role: .state, frozen: false)
+
+    static let maps = StageMaps(
+        hook: "xdp:eth0", stage: "dos", generation: 3,
+        maps: [
+            map,
+            MapInfo(
+                name: "ring", type: "ringbuf", keyType: nil, valueType: nil, maxEntries: 8192, entries: nil,
+                more: false, role: .configuration, frozen: true),
+        ])
+
+    static let dump = MapDump(
+        hook: "xdp:eth0", stage: "dos", generation: 3, map: map,
+        entries: [TypedEntry(key: ["port": 443], value: 3, cpus: [1, 2])])
+
+    static let mapChange = MapChange(
+        hook: "xdp:eth0", stage: "dos", map: "flows", generation: 3, entries: 1, notes: ["the next apply undoes it"])
+
     static let garbage = GCReport(removed: ["artifact abcd"])
 
     static let version = VersionInfo(version: "0.1.0", api: 1, pluginProtocol: 1, kernel: "6.18.0")

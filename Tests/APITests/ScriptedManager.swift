@@ -74,6 +74,22 @@ final class ScriptedManager: ManagerService {
     }
     func doctor() async throws -> DoctorReport { try answer("doctor", Samples.doctor) }
     func gc(by caller: Caller) async throws -> GCReport { try answer("gc", Samples.garbage, by: caller) }
+    func maps(_ hook: String, stage: String, generation: Int?) async throws -> StageMaps {
+        try answer("maps \(hook) \(stage) \(generation ?? -1)", Samples.maps)
+    }
+    func map(_ hook: String, stage: String, map: String, generation: Int?, limit: Int) async throws -> MapDump {
+        try answer("map \(hook) \(stage) \(map) \(generation ?? -1) \(limit)", Samples.dump)
+    }
+    func updateMap(
+        _ hook: String, stage: String, map: String, _ request: MapUpdateRequest, by caller: Caller
+    ) async throws -> MapChange {
+        try answer("update \(hook) \(stage) \(map) \(request)", Samples.mapChange, by: caller)
+    }
+    func deleteFromMap(
+        _ hook: String, stage: String, map: String, _ request: MapDeleteRequest, by caller: Caller
+    ) async throws -> MapChange {
+        try answer("delete \(hook) \(stage) \(map) \(request)", Samples.mapChange, by: caller)
+    }
     func events(since: Int64, limit: Int) async throws -> [Event] {
         try answer(
             "events \(since) \(limit)", state.withLock(\.kept).filter { $0.id > since }.prefix(limit).map(\.self))

@@ -89,6 +89,10 @@ struct GenerationBuilder {
         where stage.state[map.name] == nil && before[map.name] == nil && map.name != "sluice_chain" {
             try map.loaded().pin(at: target.map(slot, map.name))
         }
+        // So that `map dump` can tell them; the programs hold them anyway.
+        for section in object.dataSections {
+            try section.loaded().pin(at: target.map(slot, section.sectionName!))
+        }
         FaultPoint.mapsPinned.hit()
         for declared in maps {
             guard let contents = plan.maps[declared.name] else { continue }

@@ -136,8 +136,11 @@ struct GenerationDirectory {
     var meta: String { "\(path)/meta" }
     /// The program of stage `k`, from 1 on, in slot `k` of the array.
     func stage(_ k: Int) -> String { "\(path)/stage_\(k)" }
-    /// A map of stage `k` that belongs to the generation.
-    func map(_ k: Int, _ name: String) -> String { "\(path)/map_\(k)_\(name)" }
+    /// A map of stage `k` that belongs to the generation; `.bss` and the like are global variables. A bpffs takes no dot
+    /// in a name, and no name in C has a percent sign.
+    func map(_ k: Int, _ name: String) -> String {
+        "\(path)/map_\(k)_\(name.split(separator: ".", omittingEmptySubsequences: false).joined(separator: "%2E"))"
+    }
     /// A program of stage `k` that has an old state map yet to merge; gone when it has.
     func merge(_ k: Int, _ name: String) -> String { "\(path)/merge_\(k)_\(name)" }
 }

@@ -189,7 +189,7 @@ extension Manager {
     }
 
     /// Runs a step of a change; its failure goes into the audit trail, then on to the caller.
-    private func audited<T>(
+    func audited<T>(
         _ action: String, _ hook: String, by caller: Caller, _ body: () async throws -> T
     ) async throws -> T {
         do {
@@ -217,7 +217,7 @@ extension Manager {
         throw APIErrorBody.notFound("there is no chain on \(id); chains: \(list)")
     }
 
-    private func notLive(_ hook: HookID) -> APIErrorBody {
+    func notLive(_ hook: HookID) -> APIErrorBody {
         .notFound("\(hook): the chain is not in the kernel; apply it first")
     }
 }

@@ -34,6 +34,8 @@ struct ResolvedStage: Codable, Sendable, Equatable {
     /// What it runs: `volumetric-dos 1.1`, `object balancer.bpf.o#balancer_ingress`.
     var title: String { record.title }
 
+    var isPlugin: Bool { if case .plugin = source { true } else { false } }
+
     /// Who gives the data in its state maps their meaning; another one's data is not shared.
     var owner: String {
         switch source {

@@ -28,6 +28,8 @@ struct FixtureStage: StagePlugin {
         case wrongVerdict = "wrong-verdict"
         /// Gives a number that is no verdict.
         case invalidVerdict = "invalid-verdict"
+        /// Has maps of every shape.
+        case tables
     }
 
     enum Layout: Int, Codable {
@@ -87,6 +89,7 @@ extension FixtureStage.Program {
         case .refused: "refused"
         case .wrongVerdict: "wrong_verdict"
         case .invalidVerdict: "invalid_verdict"
+        case .tables: "tables"
         }
     }
 
@@ -96,6 +99,7 @@ extension FixtureStage.Program {
         case .tally: "tally.bpf.o"
         case .refused: "refused.bpf.o"
         case .wrongVerdict, .invalidVerdict: "faulty.bpf.o"
+        case .tables: "tables.bpf.o"
         }
     }
 }

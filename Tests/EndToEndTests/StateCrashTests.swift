@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import SluiceAPI
-import SluiceCore
 import StageTesting
 import Testing
+
+@testable import SluiceCore
 
 extension EndToEnd {
     /// The daemon is killed while it merges old state into new, in a flood: nothing is counted twice, and nothing not at
@@ -40,6 +41,38 @@ extension EndToEnd {
                 try tallies.settle(sent)
                 #expect(try tallies.counts(of: site.status(Tallies.hook).live!).sum == sent)
                 #expect(try !site.pins().contains { $0.contains("merge_") })
+            }
+        }
+
+        @Test func aMergeThatFailsIsToldAndGoneOnWith() async throws {
+            try await Lab.run { lab in
+                let tallies = try Tallies(lab, versions: ["1.0", "2.0"])
+                let site = tallies.site
+                try site.start()
+                try site.apply(Tallies.spec("1.0"))
+                try tallies.flood(sources: Self.sources, count: 50_000).wait()
+                site.killDaemon()
+                try site.start(fault: FaultPoint.mergeRunEnded.rawValue)
+                _ = try site.ctl("upgrade", Tallies.hook, "tally", "--to", "2.0")
+                #expect(try site.daemon!.wait(timeout: .seconds(10)) == .signaled(9))
+                // In its place a program that cannot be run so.
+                let generation = tallies.directory.generation(2)
+                try lab.check(["mv", generation.merge(1, "tally_v1"), "\(lab.bpffs)/aside"])
+                try lab.check(["ln", generation.stage(1), generation.merge(1, "tally_v1")])
+                try site.start()
+                #expect(try site.events().contains { $0.action == "merge" && $0.outcome == "failed" })
+                #expect(try site.ctl("doctor").output.contains("old state has yet to be merged into generation 2"))
+                // Nothing is put on top of it, but the way back is open.
+                let refused = try site.ctl("apply", "-f", "-", input: Tallies.spec("1.0"))
+                #expect(refused.errors.contains("merge state map \"tally\""), "\(refused.errors)")
+                try site.must("rollback", Tallies.hook)
+                try site.must("rollback", Tallies.hook)
+                try lab.check(["rm", generation.merge(1, "tally_v1")])
+                try lab.check(["mv", "\(lab.bpffs)/aside", generation.merge(1, "tally_v1")])
+                site.killDaemon()
+                try site.start()
+                #expect(try tallies.counts(of: 2).sum == 50_000)
+                #expect(try site.must("doctor").contains("generation 2 is live"))
             }
         }
     }

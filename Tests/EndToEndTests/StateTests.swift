@@ -168,19 +168,31 @@ extension EndToEnd {
                 try tallies.flood(sources: 10, count: 100).wait()
                 try tallies.settle(100)
                 let before = try site.snapshot()
-                for (version, complaint) in [
-                    ("9.0", "its plugin refuses to start it empty"),
-                    ("5.0", "answers `merge`, but its tally_lazy.bpf.o has no program that merges it (SLUICE_MERGE)"),
+                for (spec, complaint) in [
+                    (Tallies.spec("9.0"), "its plugin refuses to start it empty"),
+                    (
+                        Tallies.spec("5.0"),
+                        "answers `merge`, but its tally_lazy.bpf.o has no program that merges it (SLUICE_MERGE)"
+                    ),
+                    (
+                        Tallies.spec("2.0", entries: 9),
+                        "has 10 entries in generation 1, and the new one has room for 9; give it more"
+                    ),
                 ] {
                     for command in ["plan", "apply"] {
-                        let refused = try site.ctl(command, "-f", "-", input: Tallies.spec(version))
+                        let refused = try site.ctl(command, "-f", "-", input: spec)
                         #expect(refused.status == .exited(1))
                         #expect(refused.errors.contains(complaint), "\(refused.errors)")
                     }
                 }
                 #expect(try site.snapshot() == before)
-                // Version 1 knows nothing of what came after it.
+                // Version 2 can take version 1's layout over, but not its own in another size.
                 try site.apply(Tallies.spec("2.0"))
+                let grown = try site.ctl("plan", "-f", "-", input: Tallies.spec("2.0", entries: 200_000))
+                #expect(
+                    grown.errors.contains("declares no map of the layout that version 2.0 has (SLUICE_STATE_BEFORE)"),
+                    "\(grown.errors)")
+                // Version 1 knows nothing of what came after it.
                 let back = try site.ctl("apply", "-f", "-", input: Tallies.spec("1.0"))
                 #expect(
                     back.succeeded && back.output.contains("is as generation 1 left it at 2"),

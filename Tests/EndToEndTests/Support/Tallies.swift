@@ -22,12 +22,15 @@ struct Tallies {
         directory = HookDirectory(try HookID(parsing: Self.hook), in: site.bpffs)
     }
 
-    static func spec(_ version: String) -> String {
+    static func spec(_ version: String, entries: Int = 131_072) -> String {
         """
         chains:
           - hook: \(hook)
             stages:
-              - {name: tally, plugin: fixture-stage, version: "\(version)", config: {program: tally, verdict: drop}}
+              - name: tally
+                plugin: fixture-stage
+                version: "\(version)"
+                config: {program: tally, verdict: drop, entries: \(entries)}
         """
     }
 

@@ -15,6 +15,8 @@ struct FixtureStage: StagePlugin {
         var verdict: Verdict?
         /// Of the state that `check` keeps: 1 unless given, or 2, which is as large and laid out otherwise.
         var layout: Layout?
+        /// The size of the state that `tally` keeps; 131,072 unless given.
+        var entries: UInt32?
         var misbehave: Misbehaviour?
     }
 
@@ -72,7 +74,8 @@ struct FixtureStage: StagePlugin {
         return StagePlan(
             object: program == .tally ? Tally.object(of: Self.version) : program.object(configuration.layout ?? .first),
             program: program.cName, frags: true,
-            constants: constants, verdicts: [verdict],
+            constants: constants, maps: configuration.entries.map { ["tally": MapPlan(maxEntries: $0)] } ?? [:],
+            verdicts: [verdict],
             // The tally must be what was sent, to the packet.
             samples: program == .tally ? [] : [Sample(name: "any packet", packet: Bytes(packet), expect: verdict)],
             counters: stamps ? [CounterTable(name: "marks", map: "marks", columns: marks, rows: ["all"])] : [],

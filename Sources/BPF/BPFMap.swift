@@ -65,12 +65,16 @@ public struct BPFMap: ~Copyable, Sendable {
     }
 
     /// Makes a map (`BPF_MAP_CREATE`).
-    /// - Parameter programReadOnly: programs may only read it (`BPF_F_RDONLY_PROG`).
+    /// - Parameters:
+    ///   - programReadOnly: programs may only read it (`BPF_F_RDONLY_PROG`).
+    ///   - noPreallocation: memory is taken with each entry (`BPF_F_NO_PREALLOC`), as an LPM trie must.
     public static func create(
-        _ name: String, type: MapType, keySize: Int, valueSize: Int, maxEntries: Int, programReadOnly: Bool = false
+        _ name: String, type: MapType, keySize: Int, valueSize: Int, maxEntries: Int, programReadOnly: Bool = false,
+        noPreallocation: Bool = false
     ) throws(BPFError) -> BPFMap {
         let raw = withOptions(bpf_map_create_opts.self, size: \.sz) { options in
-            if programReadOnly { options.pointee.map_flags = UInt32(BPF_F_RDONLY_PROG) }
+            if programReadOnly { options.pointee.map_flags |= UInt32(BPF_F_RDONLY_PROG) }
+            if noPreallocation { options.pointee.map_flags |= UInt32(BPF_F_NO_PREALLOC) }
             return bpf_map_create(
                 bpf_map_type(type.rawValue), name, UInt32(keySize), UInt32(valueSize), UInt32(maxEntries), options)
         }

@@ -41,6 +41,9 @@ extension BPFMap {
         try type.isPerCPU ? lookupPerCPU(key: key) != nil : lookup(key: key) != nil
     }
 
+    /// Whether the kernel gives many entries of this type at once.
+    func readsInBatches() throws(BPFError) -> Bool { try batches(limit: 1) { _ in } }
+
     /// Whether nobody can change it from user space any more; nil when the kernel does not say (`fdinfo`).
     public func isFrozen() -> Bool? {
         guard let text = try? readFile("/proc/self/fdinfo/\(fd.raw)") else { return nil }

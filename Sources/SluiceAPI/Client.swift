@@ -33,6 +33,20 @@ public struct SluiceClient: Sendable {
     /// `GET /v1/chains/{hook}/history`
     public func history(_ hook: String) async throws -> [GenerationRecord] { try await get(path(hook, "history")) }
 
+    /// `GET /v1/chains/{hook}/diff`: between two generations; nil for the live one, and the one before it.
+    public func difference(_ hook: String, from: Int? = nil, to: Int? = nil) async throws -> GenerationDiff {
+        let query = [from.map { "from=\($0)" }, to.map { "to=\($0)" }].compactMap(\.self).joined(separator: "&")
+        return try await get(path(hook, "diff") + (query.isEmpty ? "" : "?" + query))
+    }
+
+    /// `GET /v1/chains/{hook}/events`: the newest of one hook, oldest first.
+    public func events(of hook: String, limit: Int = 100) async throws -> [Event] {
+        try await get(path(hook, "events") + "?limit=\(limit)")
+    }
+
+    /// `GET /v1/probe`
+    public func probe() async throws -> ProbeReport { try await get("/v1/probe") }
+
     /// `GET /v1/chains/{hook}/stats`
     public func stats(_ hook: String) async throws -> ChainStats { try await get(path(hook, "stats")) }
 

@@ -21,6 +21,10 @@ public protocol ManagerService: Sendable {
     func chains() async throws -> [ChainStatus]
     func chain(_ hook: String) async throws -> ChainStatus
     func history(_ hook: String) async throws -> [GenerationRecord]
+    /// What differs between two generations; nil for the live one, and the one that was live before it.
+    func difference(_ hook: String, from: Int?, to: Int?) async throws -> GenerationDiff
+    /// The newest events of a hook, oldest first, at most `limit`.
+    func events(of hook: String, limit: Int) async throws -> [Event]
     func stats(_ hook: String) async throws -> ChainStats
     func plugins() async throws -> [PluginInfo]
     func plan(_ request: PlanRequest) async throws -> PlanReport
@@ -28,6 +32,8 @@ public protocol ManagerService: Sendable {
     func rollback(_ hook: String, _ request: RollbackRequest, by caller: Caller) async throws -> ChangeReport
     func upgrade(_ hook: String, _ request: UpgradeRequest, by caller: Caller) async throws -> ChangeReport
     func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport
+    /// What the kernel and the machine give.
+    func probe() async throws -> ProbeReport
     func doctor() async throws -> DoctorReport
     func gc(by caller: Caller) async throws -> GCReport
     /// The maps of a stage, in the live generation unless told otherwise.

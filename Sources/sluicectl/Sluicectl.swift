@@ -16,7 +16,7 @@ struct Sluicectl: AsyncParsableCommand {
             CommandGroup(
                 name: "See",
                 subcommands: [
-                    Status.self, Stats.self, History.self, Events.self, Plugins.self, Map.self, Doctor.self,
+                    Status.self, Stats.self, History.self, Events.self, Plugins.self, Map.self, Doctor.self, Probe.self,
                     Version.self,
                 ]),
             CommandGroup(

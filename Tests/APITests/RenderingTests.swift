@@ -63,7 +63,7 @@ import Testing
     @Test func history() {
         #expect(
             History.text([Samples.generation], .plain, verbose: false) == """
-                GEN  STATE  CREATED               AUTHOR        STAGES                  REASON
+                GEN  STATE  CREATED               AUTHOR        STAGES                  MESSAGE
                   3  live   2026-01-02T03:04:05Z  root (uid 0)  dos volumetric-dos 1.1  an attack
 
                 """)
@@ -144,6 +144,21 @@ import Testing
         }
         #expect(help.split(separator: "\n").allSatisfy { $0.count <= 80 })
         #expect(help.contains("Exit status: 0 done, 1 failed"))
+    }
+
+    @Test func whatTheKernelGives() {
+        #expect(
+            Probe.text(Samples.probe, .plain) == """
+                Linux 6.1.0
+                WHAT  NAME  THERE  WHY
+                hook  tcx   no     not supported (requires Linux 6.6); boot a newer kernel
+                hook  xdp   yes    packets off the wire
+                all that Sluice needs is there
+
+                """)
+        #expect(
+            History.text(Samples.diff, .plain)
+                == "xdp:eth0: generation 2 -> 3\n  ~ stage dos:\n      ~ limit: 1 -> 2\n")
     }
 
     @Test func mapsAndWhatIsInThem() {

@@ -75,6 +75,17 @@ enum Samples {
         Finding(level: .problem, subject: "xdp:eth0", message: "nothing is attached", remedy: "apply the spec again"),
     ])
 
+    static let diff = GenerationDiff(hook: "xdp:eth0", from: 2, to: 3, lines: ["~ stage dos:", "    ~ limit: 1 -> 2"])
+
+    static let probe = ProbeReport(
+        kernel: "6.1.0",
+        items: [
+            ProbeItem(
+                group: "hook", name: "tcx", supported: false, required: false,
+                reason: "not supported (requires Linux 6.6)", remedy: "boot a newer kernel"),
+            ProbeItem(group: "hook", name: "xdp", supported: true, required: true, reason: "packets off the wire"),
+        ])
+
     static let map = MapInfo(
         name: "flows", type: "percpu_hash", keyType: "struct flow {port: __be16}", valueType: "__u64", maxEntries: 4096,
         entries: 1, more: false, role: .state, frozen: false)

@@ -49,6 +49,13 @@ final class ScriptedManager: ManagerService {
     func history(_ hook: String) async throws -> [GenerationRecord] {
         try answer("history \(hook)", [Samples.generation])
     }
+    func difference(_ hook: String, from: Int?, to: Int?) async throws -> GenerationDiff {
+        try answer("diff \(hook) \(from ?? -1) \(to ?? -1)", Samples.diff)
+    }
+    func events(of hook: String, limit: Int) async throws -> [Event] {
+        try answer("events of \(hook) \(limit)", [Samples.event(1, outcome: "failed")])
+    }
+    func probe() async throws -> ProbeReport { try answer("probe", Samples.probe) }
     func stats(_ hook: String) async throws -> ChainStats { try answer("stats \(hook)", Samples.stats) }
     func plugins() async throws -> [PluginInfo] { try answer("plugins", [Samples.plugin]) }
     func plan(_ request: PlanRequest) async throws -> PlanReport {

@@ -29,11 +29,22 @@ extension Store {
         try read { db in
             try Row.fetchAll(
                 db, sql: "SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?", arguments: [since, limit]
-            ).map { row in
-                Event(
-                    id: row["id"], time: row["time"], action: row["action"], hook: row["hook"], outcome: row["outcome"],
-                    author: row["author"], message: row["message"])
-            }
+            ).map(Self.event)
         }
+    }
+
+    /// The newest kept events of a hook, oldest first, at most `limit`.
+    func events(of hook: String, limit: Int) throws -> [Event] {
+        try read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM event WHERE hook = ? ORDER BY id DESC LIMIT ?", arguments: [hook, limit]
+            ).reversed().map(Self.event)
+        }
+    }
+
+    private static func event(_ row: Row) -> Event {
+        Event(
+            id: row["id"], time: row["time"], action: row["action"], hook: row["hook"], outcome: row["outcome"],
+            author: row["author"], message: row["message"])
     }
 }

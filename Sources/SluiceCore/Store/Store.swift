@@ -90,6 +90,7 @@ struct Store {
                         author TEXT NOT NULL,
                         message TEXT NOT NULL
                     ) STRICT;
+                    CREATE INDEX event_hook ON event (hook, id);
                     """)
         }
         return migrator

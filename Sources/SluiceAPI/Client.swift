@@ -109,6 +109,9 @@ public struct SluiceClient: Sendable {
         try await post(path(hook, stage: stage, map: map) + "/delete", request)
     }
 
+    /// `POST /v1/doctor`: mends what may be mended without asking.
+    public func repair() async throws -> DoctorReport { try decode(try await send(.POST, "/v1/doctor")) }
+
     /// `POST /v1/gc`
     public func gc() async throws -> GCReport {
         try decode(try await send(.POST, "/v1/gc"))

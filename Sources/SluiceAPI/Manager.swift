@@ -35,6 +35,8 @@ public protocol ManagerService: Sendable {
     /// What the kernel and the machine give.
     func probe() async throws -> ProbeReport
     func doctor() async throws -> DoctorReport
+    /// Mends what `doctor` finds and may be mended without asking.
+    func repair(by caller: Caller) async throws -> DoctorReport
     func gc(by caller: Caller) async throws -> GCReport
     /// The maps of a stage, in the live generation unless told otherwise.
     func maps(_ hook: String, stage: String, generation: Int?) async throws -> StageMaps

@@ -57,7 +57,8 @@ public struct Event: Codable, Sendable, Equatable {
 /// What `doctor` found.
 public struct DoctorReport: Codable, Sendable, Equatable {
     public var findings: [Finding]
-    public var healthy: Bool { !findings.contains { $0.level == .problem } }
+    /// Whether nothing is wrong, or not any more.
+    public var healthy: Bool { !findings.contains { $0.level == .problem && $0.repaired == nil } }
 
     public init(findings: [Finding]) {
         self.findings = findings
@@ -72,12 +73,21 @@ public struct Finding: Codable, Sendable, Equatable {
     public var message: String
     /// What to do about it; nil for `ok`.
     public var remedy: String?
+    /// Whether a repair may mend it.
+    public var repairable: Bool
+    /// What a repair did about it; nil when it is as it was.
+    public var repaired: String?
 
-    public init(level: Level, subject: String, message: String, remedy: String? = nil) {
+    public init(
+        level: Level, subject: String, message: String, remedy: String? = nil, repairable: Bool = false,
+        repaired: String? = nil
+    ) {
         self.level = level
         self.subject = subject
         self.message = message
         self.remedy = remedy
+        self.repairable = repairable
+        self.repaired = repaired
     }
 }
 

@@ -25,6 +25,11 @@ extension Endpoint {
         .read("/v1/probe", "What the kernel and the machine give, tried out", answer: .object("ProbeReport")) {
             .json(try await $0.manager.probe())
         },
+        .write(
+            "/v1/doctor", "Mend what a check-up finds and may be mended without asking", answer: .object("DoctorReport")
+        ) {
+            .json(try await $0.manager.repair(by: $0.caller))
+        },
     ]
 
     private static func generation(_ name: String, _ fallback: String) -> QueryParameter {

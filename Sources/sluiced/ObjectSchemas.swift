@@ -208,6 +208,8 @@ extension ObjectSchema {
                 .needed("subject", .string, "What was looked at."),
                 .needed("message", .string, "What was found."),
                 .optional("remedy", .string, "What to do about it."),
+                .needed("repairable", .boolean, "Whether a repair may mend it."),
+                .optional("repaired", .string, "What a repair did about it."),
             ]),
         .init(
             "GCReport", "What the clean-up removed.",

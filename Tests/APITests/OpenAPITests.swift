@@ -109,7 +109,7 @@ import Testing
             Event(id: 1, time: "", action: "", hook: nil, outcome: "", author: "", message: ""),
         ],
         "DoctorReport": [Samples.doctor],
-        "Finding": [Samples.doctor.findings[1], Samples.doctor.findings[0]],
+        "Finding": [Samples.repaired, Samples.doctor.findings[0]],
         "GCReport": [Samples.garbage],
         "GenerationDiff": [Samples.diff],
         "ProbeReport": [Samples.probe],

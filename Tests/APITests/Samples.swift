@@ -72,8 +72,13 @@ enum Samples {
 
     static let doctor = DoctorReport(findings: [
         Finding(level: .ok, subject: "kernel", message: "6.18"),
-        Finding(level: .problem, subject: "xdp:eth0", message: "nothing is attached", remedy: "apply the spec again"),
+        Finding(
+            level: .problem, subject: "xdp:eth0", message: "nothing is attached", remedy: "apply the spec again"),
     ])
+
+    static let repaired = Finding(
+        level: .problem, subject: "xdp:eth1", message: "nothing is attached", remedy: "look", repairable: true,
+        repaired: "attached it")
 
     static let diff = GenerationDiff(hook: "xdp:eth0", from: 2, to: 3, lines: ["~ stage dos:", "    ~ limit: 1 -> 2"])
 

@@ -80,6 +80,7 @@ final class ScriptedManager: ManagerService {
         try answer("detach \(hook) \(request.message)", Samples.change, by: caller)
     }
     func doctor() async throws -> DoctorReport { try answer("doctor", Samples.doctor) }
+    func repair(by caller: Caller) async throws -> DoctorReport { try answer("repair", Samples.doctor, by: caller) }
     func gc(by caller: Caller) async throws -> GCReport { try answer("gc", Samples.garbage, by: caller) }
     func maps(_ hook: String, stage: String, generation: Int?) async throws -> StageMaps {
         try answer("maps \(hook) \(stage) \(generation ?? -1)", Samples.maps)

@@ -98,6 +98,16 @@ struct HookDirectory {
 
     /// Removes state that none of the hook's generations uses; says what.
     func collectState() throws -> [String] {
+        let unused = try unusedState()
+        for pin in unused { try Pin.remove(pin) }
+        for stage in try Bpffs.list("\(path)/state") where try Bpffs.list("\(path)/state/\(stage)").isEmpty {
+            try Bpffs.removeTree("\(path)/state/\(stage)")
+        }
+        return unused
+    }
+
+    /// The pins of state that none of the hook's generations uses.
+    func unusedState() throws -> [String] {
         var used: Set<String> = []
         for number in try generations() {
             for stage in try Manifest(pinnedAt: generation(number).meta).stages {
@@ -109,17 +119,9 @@ struct HookDirectory {
                     })
             }
         }
-        var removed: [String] = []
-        for stage in try Bpffs.list("\(path)/state") {
-            let folder = "\(path)/state/\(stage)"
-            let pins = try Bpffs.list(folder).map { "\(folder)/\($0)" }
-            for pin in pins where !used.contains(pin) {
-                try Pin.remove(pin)
-                removed.append(pin)
-            }
-            if pins.allSatisfy({ !used.contains($0) }) { try Bpffs.removeTree(folder) }
-        }
-        return removed
+        return try Bpffs.list("\(path)/state").flatMap { stage in
+            try Bpffs.list("\(path)/state/\(stage)").map { "\(path)/state/\(stage)/\($0)" }
+        }.filter { !used.contains($0) }
     }
 }
 

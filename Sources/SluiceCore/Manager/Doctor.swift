@@ -5,28 +5,83 @@ internal import Foundation
 public import SluiceAPI
 
 extension Manager {
-    /// Looks at all that the manager stands on, and at each chain; changes nothing.
+    /// Holds kernel, bpffs, database and artifacts against each other; changes nothing. Waits for a change that is under
+    /// way: half of it would look like damage.
     public func doctor() async throws -> DoctorReport {
-        var findings = kernelFindings()
-        for hook in try knownHooks() {
+        let plugins = await pluginFindings()
+        return try await exclusively { DoctorReport(findings: examine().map(\.finding) + plugins) }
+    }
+
+    /// Mends what may be mended without asking, then looks again: what is not there any more has been repaired.
+    public func repair(by caller: Caller) async throws -> DoctorReport {
+        let plugins = await pluginFindings()
+        return try await exclusively {
+            let before = examine()
+            var outcomes: [Repair: Result<[String], APIErrorBody>] = [:]
+            for repair in before.compactMap(\.repair) where outcomes[repair] == nil {
+                let outcome = Result { try mend(repair) }
+                    .mapError { APIErrorBody($0, during: "repair\(repair.hook.map { " \($0)" } ?? "")") }
+                outcomes[repair] = outcome
+                switch outcome {
+                case .success(let done):
+                    record(
+                        "repair", repair.hook?.description, outcome: "done", by: caller.name,
+                        done.isEmpty ? "there was nothing to do any more" : done.joined(separator: "; "))
+                case .failure(let error):
+                    record("repair", repair.hook?.description, outcome: "failed", by: caller.name, error.message)
+                }
+            }
+            updateRuns()
+            var report = DoctorReport(findings: examine().map(\.finding) + plugins)
+            for (index, finding) in report.findings.enumerated() where finding.repairable {
+                // It is still there: say why.
+                let repair = before.first { $0.finding == finding }?.repair
+                if case .failure(let error)? = repair.flatMap({ outcomes[$0] }) {
+                    report.findings[index].remedy = "the repair failed: \(error.message)"
+                }
+            }
+            let gone = before.filter { $0.repair != nil && !report.findings.contains($0.finding) }
+            report.findings += gone.map { diagnosis in
+                var finding = diagnosis.finding
+                finding.remedy = nil
+                finding.repaired = (try? outcomes[diagnosis.repair!]?.get())?.joined(separator: "; ") ?? ""
+                return finding
+            }
+            return report
+        }
+    }
+
+    private func examine() -> [Diagnosis] {
+        var found = kernelFindings().map { Diagnosis($0) }
+        func look(_ subject: String, _ body: () throws -> [Diagnosis]) {
             do {
-                findings += try chainFindings(hook)
+                found += try body()
             } catch {
-                findings.append(
-                    Finding(
-                        level: .problem, subject: hook.description,
-                        message: APIErrorBody(error, during: "\(hook)").message,
-                        remedy: "see `sluicectl events`, and the pins below \(directory(hook).path)"))
+                found.append(
+                    Diagnosis(
+                        .problem, subject, APIErrorBody(error, during: subject).message,
+                        remedy: "see `sluicectl events`"))
             }
         }
-        for plugin in await plugins.list() {
-            guard let problem = plugin.problem else { continue }
-            findings.append(
-                Finding(
-                    level: .problem, subject: plugin.path, message: problem,
-                    remedy: "install the plugin anew, or remove its folder"))
+        look("database") { try storeFindings() }
+        look("artifacts") { try artifactFindings() }
+        for hook in (try? knownHooks()) ?? [] {
+            look(hook.description) {
+                return try recordFindings(hook)
+                    + (try chainFindings(hook)).map { Diagnosis($0, repair: $0.level == .problem ? .hook(hook) : nil) }
+            }
         }
-        return DoctorReport(findings: findings)
+        return found
+    }
+
+    private func pluginFindings() async -> [Finding] {
+        await plugins.list().compactMap { plugin in
+            plugin.problem.map {
+                Finding(
+                    level: .problem, subject: plugin.path, message: $0,
+                    remedy: "install the plugin anew, or remove its folder")
+            }
+        }
     }
 
     private func kernelFindings() -> [Finding] {

@@ -43,17 +43,25 @@ extension Manager {
     /// Removes the artifacts that no generation needs, neither by the records nor by what is pinned: a lost database
     /// must not take along what its backup speaks of.
     func collectArtifacts() throws -> [String] {
-        var inUse = try store.artifactsInUse()
+        guard let needed = try artifactsNeeded() else { return [] }
+        return try artifacts.collect(inUse: needed)
+    }
+
+    /// Nil when a damaged generation does not say what it was built from.
+    func artifactsNeeded() throws -> Set<String>? {
+        var needed = try store.artifactsInUse()
         for directory in try knownHooks().map({ directory($0) }) {
             for number in try directory.generations() {
-                inUse.formUnion(try Manifest(pinnedAt: directory.generation(number).meta).stages.map(\.artifact))
+                let meta = directory.generation(number).meta
+                guard Bpffs.exists(meta) else { return nil }
+                needed.formUnion(try Manifest(pinnedAt: meta).stages.map(\.artifact))
             }
         }
-        return try artifacts.collect(inUse: inUse)
+        return needed
     }
 
     /// Brings one hook to rest. A failure is told and leaves the other hooks their turn.
-    private func recover(_ hook: HookID) {
+    func recover(_ hook: HookID) {
         do {
             let directory = directory(hook)
             let wanted = try store.isWanted(hook.description)

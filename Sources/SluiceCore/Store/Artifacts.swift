@@ -33,6 +33,13 @@ struct Artifacts {
         return digest
     }
 
+    /// A digest by what the files are now, whatever their dates say.
+    func reread(_ source: String) throws -> String {
+        var fresh = self
+        fresh.known = [:]
+        return try fresh.digest(of: source)
+    }
+
     /// Makes sure that `digest` is kept, copying it from `source` if it is not. Whole or not at all, and on the disk: a
     /// copy is made beside its place, written out and renamed into it. A chain comes back after a power cut from
     /// nothing else.

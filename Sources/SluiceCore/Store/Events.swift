@@ -33,6 +33,11 @@ extension Store {
         }
     }
 
+    /// The id of the newest event; 0 when there is none.
+    func lastEventID() throws -> Int64 {
+        try read { try Int64.fetchOne($0, sql: "SELECT max(id) FROM event") ?? 0 }
+    }
+
     /// The newest kept events of a hook, oldest first, at most `limit`.
     func events(of hook: String, limit: Int) throws -> [Event] {
         try read { db in

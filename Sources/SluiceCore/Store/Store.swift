@@ -96,6 +96,11 @@ struct Store {
         return migrator
     }
 
+    /// What SQLite finds wrong with the file (`PRAGMA quick_check`); empty when it is whole.
+    func faults() throws -> [String] {
+        try read { try String.fetchAll($0, sql: "PRAGMA quick_check") }.filter { $0 != "ok" }
+    }
+
     func read<T>(_ body: (Database) throws -> T) throws -> T { try queue.read(body) }
     func write<T>(_ body: (Database) throws -> T) throws -> T { try queue.write(body) }
 

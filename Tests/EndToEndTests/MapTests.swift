@@ -153,6 +153,9 @@ extension EndToEnd {
                 #expect(
                     try site.ctl("map", "list", "xdp:edge0", "tables", "--generation", "9").errors
                         .contains("generation 9 is not in the kernel; kept are: 1"))
+                try lab.check(["sh", "-c", "rm -r \(site.state)/artifacts/*"])
+                #expect(
+                    try site.ctl("map", "list", "xdp:edge0", "tables").errors.contains("cannot be read: open "))
             }
         }
     }

@@ -88,7 +88,14 @@ extension Manager {
         let directory = directory(place.hook)
         let generation = directory.generation(place.generation)
         let stage = place.stage
-        let object = try BPFObject(contentsOf: "\(artifacts.path(stage.artifact))/\(stage.plan.object)")
+        let object: BPFObject
+        do {
+            object = try BPFObject(contentsOf: "\(artifacts.path(stage.artifact))/\(stage.plan.object)")
+        } catch {
+            throw APIErrorBody.conflict(
+                "the object that the stage was built from, which knows its maps' types, cannot be read: \(error); see "
+                    + "`sluicectl doctor`")
+        }
         // A predecessor is an older layout's state, told under that generation.
         var maps = object.maps.filter { $0.predecessorOf == nil }.map { map in
             let pin =

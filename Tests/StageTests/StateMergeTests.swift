@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BPF
+import Dispatch
 import Glibc
 import StageKit
 import StageTesting
+import Synchronization
 import Testing
 
 /// What bpf/include/sluice/state.h makes of state in an earlier layout.
@@ -54,6 +56,30 @@ struct StateMergeTests {
         #expect(try count(7, new) == 7)
         #expect(try count(8, new) == 1)
         #expect(try count(7, old) == 5)
+    }
+
+    @Test func processorsThatMissAKeyAtOnceLoseNothing() throws {
+        let sources: UInt32 = 3000
+        let old = try tally("tally")
+        for source in 1...sources { try old.run(packet(source)) }
+        let new = try tally("tally_lazy", after: old)
+        // Both go through the same sources in the same order, from the same moment on.
+        nonisolated(unsafe) let stage = new
+        let packets = (1...sources).map(packet)
+        let (start, done) = (DispatchSemaphore(value: 0), DispatchGroup())
+        let failed = Atomic(0)
+        for _ in 1...2 {
+            DispatchQueue.global().async(group: done) {
+                start.wait()
+                for packet in packets where (try? stage.run(packet).verdict) != .drop {
+                    failed.add(1, ordering: .relaxed)
+                }
+            }
+        }
+        for _ in 1...2 { start.signal() }
+        done.wait()
+        #expect(failed.load(ordering: .relaxed) == 0)
+        for source in 1...sources { #expect(try count(source, new) == 3) }
     }
 
     @Test func theValuesOfAllProcessorsAreMerged() throws {

@@ -19,8 +19,17 @@ public struct BPFLink: ~Copyable, Sendable {
         try Pin.create(fd.raw, at: path)
     }
 
+    /// Moves the attachment to another program, at once (`BPF_LINK_UPDATE`).
+    /// - Throws: `ERANGE` when the interface's MTU is too big for a program without frags.
+    public func update(to program: borrowing BPFProgram) throws(BPFError) {
+        let result = bpf_link_update(fd.raw, program.fd.raw, nil)
+        guard result == 0 else { throw BPFError("update", "link", errno: Errno(rawValue: -result)) }
+    }
+
     /// What a link is, as the kernel says (`BPF_OBJ_GET_INFO_BY_FD`).
     public struct Info: Sendable {
+        /// The kernel's id of the link: for output only.
+        public var id: UInt32
         /// The attached program's id.
         public var programID: UInt32
         /// The interface's index in its own namespace; 0 when the interface has gone.
@@ -32,7 +41,7 @@ public struct BPFLink: ~Copyable, Sendable {
         var length = UInt32(MemoryLayout<bpf_link_info>.size)
         let result = bpf_obj_get_info_by_fd(fd.raw, &info, &length)
         guard result == 0 else { throw BPFError("read info of", "link", errno: Errno(rawValue: -result)) }
-        return Info(programID: info.prog_id, interface: Int(info.xdp.ifindex))
+        return Info(id: info.id, programID: info.prog_id, interface: Int(info.xdp.ifindex))
     }
 
     /// Ends the attachment for every holder of the link (`BPF_LINK_DETACH`, Linux 5.9).

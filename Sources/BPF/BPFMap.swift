@@ -87,6 +87,14 @@ public struct BPFMap: ~Copyable, Sendable {
         try BPFMap(taking: Pin.open(path), described: path)
     }
 
+    /// The map with a kernel id, nil when there is none or it may not be looked up (`BPF_MAP_GET_FD_BY_ID`; needs
+    /// `CAP_SYS_ADMIN`).
+    public static func withID(_ id: UInt32) -> BPFMap? {
+        let raw = bpf_map_get_fd_by_id(id)
+        guard raw >= 0 else { return nil }
+        return try? BPFMap(taking: OwnedFD(taking: raw))
+    }
+
     /// Sets a key's value (`BPF_MAP_UPDATE_ELEM`, `BPF_ANY`). For a per-CPU map `value` is every CPU's.
     public func update(key: [UInt8], value: [UInt8]) throws(BPFError) {
         try update(key: key, values: [[UInt8]](repeating: value, count: type.isPerCPU ? BPFMap.possibleCPUs : 1))

@@ -38,6 +38,27 @@ public struct BPFProgram: ~Copyable, Sendable {
         try Pin.create(fd.raw, at: path)
     }
 
+    /// The ids of the maps it uses or was bound to. Needs no capability.
+    public func mapIDs() throws(BPFError) -> Set<UInt32> {
+        var ids = [UInt32](repeating: 0, count: 64)
+        while true {
+            let room = ids.count
+            var info = bpf_prog_info()
+            var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+            let result = ids.withUnsafeMutableBufferPointer { space in
+                info.nr_map_ids = UInt32(room)
+                info.map_ids = UInt64(UInt(bitPattern: space.baseAddress))
+                return bpf_obj_get_info_by_fd(fd.raw, &info, &length)
+            }
+            guard result == 0 else {
+                throw BPFError("read info of", "program \"\(name)\"", errno: Errno(rawValue: -result))
+            }
+            let count = Int(info.nr_map_ids)
+            if count <= room { return Set(ids.prefix(count)) }
+            ids = [UInt32](repeating: 0, count: count)
+        }
+    }
+
     /// Ties a map to the program's life, though it does not use it (`BPF_PROG_BIND_MAP`, Linux 5.10).
     public func bind(_ map: borrowing BPFMap) throws(BPFError) {
         let result = bpf_prog_bind_map(fd.raw, map.fd.raw, nil)

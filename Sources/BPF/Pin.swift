@@ -12,6 +12,14 @@ public enum Pin {
         guard result == 0 else { throw BPFError("pin", path, errno: Errno(rawValue: -result)) }
     }
 
+    /// Pins in the place of whatever has that name, at once: a crash leaves the one or the other.
+    public static func replace(_ fd: Int32, at path: String) throws(BPFError) {
+        let aside = path + "_new"
+        try remove(aside)
+        try create(fd, at: aside)
+        try Bpffs.rename(aside, to: path)
+    }
+
     /// `BPF_OBJ_GET`.
     public static func open(_ path: String) throws(BPFError) -> OwnedFD {
         let raw = bpf_obj_get(path)
@@ -43,6 +51,13 @@ public enum Bpffs {
     /// Moves a pin or a folder, atomically; over an existing pin too.
     public static func rename(_ from: String, to: String) throws(BPFError) {
         guard Glibc.rename(from, to) == 0 else { throw BPFError("rename", "\(from) to \(to)", errno: .current) }
+    }
+
+    /// Gives two folders each other's name, at once (`RENAME_EXCHANGE`).
+    public static func exchange(_ first: String, _ second: String) throws(BPFError) {
+        guard renameat2(AT_FDCWD, first, AT_FDCWD, second, 1 << 1) == 0 else {
+            throw BPFError("exchange", "\(first) and \(second)", errno: .current)
+        }
     }
 
     /// The names in a folder, sorted; empty when there is no such folder.

@@ -70,6 +70,21 @@ public enum XDP {
         return BPFLink(taking: OwnedFD(taking: raw))
     }
 
+    /// Attaches a program without a link, as `ip link set dev IF xdp` does, where there is none yet.
+    public static func attachWithoutLink(
+        _ program: borrowing BPFProgram, to interface: Int, mode: XDPMode
+    ) throws(BPFError) {
+        let fd = program.fd.raw
+        // XDP_FLAGS_UPDATE_IF_NOEXIST
+        let flags = UInt32(1 << 0) | (mode == .native ? UInt32(1 << 2) : UInt32(1 << 1))
+        let (result, said) = LibbpfLog.capture { bpf_xdp_attach(Int32(interface), fd, flags, nil) }
+        guard result == 0 else {
+            throw BPFError(
+                "attach", "program \"\(program.name)\" to interface #\(interface) (\(mode))", cause: said.last,
+                errno: Errno(rawValue: -result))
+        }
+    }
+
     /// Removes a program that was attached without a link (`ip link set dev IF xdp off`), but only that one.
     public static func remove(_ attached: Attached, from interface: Int) throws(BPFError) {
         guard let program = BPFProgram.withID(attached.programID) else {

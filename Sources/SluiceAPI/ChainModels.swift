@@ -45,7 +45,11 @@ public struct ChainStatus: Codable, Sendable, Equatable {
 public enum ChainState: String, Codable, Sendable {
     /// Attached, with a live generation.
     case live
-    /// Recorded as wanted, but not in the kernel (a reboot, a vanished interface, somebody's hand).
+    /// Wanted, and its generations are pinned, but its interface (or network namespace) is not there: the root is
+    /// attached when one of that name appears.
+    case waiting
+    /// Wanted, but not attached although its interface is there, or not in the kernel (somebody's hand, somebody's
+    /// program).
     case missing
     /// Detached by an operator; its history is kept.
     case detached

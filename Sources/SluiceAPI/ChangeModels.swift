@@ -64,9 +64,12 @@ public struct UpgradeRequest: Codable, Sendable {
 
 public struct DetachRequest: Codable, Sendable {
     public var message: String
+    /// Whether the program that `apply --replace` displaced is attached again.
+    public var restore: Bool
 
-    public init(message: String = "") {
+    public init(message: String = "", restore: Bool = false) {
         self.message = message
+        self.restore = restore
     }
 }
 

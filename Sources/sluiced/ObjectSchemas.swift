@@ -40,7 +40,10 @@ extension ObjectSchema {
             ]),
         .init(
             "DetachRequest", "Asks for a chain to be taken off its hook.",
-            [.needed("message", .string, "Kept in history; may be empty.")]),
+            [
+                .needed("message", .string, "Kept in history; may be empty."),
+                .needed("restore", .boolean, "Whether the program that `replace` displaced is attached again."),
+            ]),
     ]
 
     private static let chains: [ObjectSchema] = [
@@ -49,8 +52,9 @@ extension ObjectSchema {
             [
                 .needed("hook", .string, "`xdp:eth0`, or `xdp:eth0@edge` in the network namespace /run/netns/edge."),
                 .needed(
-                    "state", .oneOf(["live", "missing", "detached"]),
-                    "`missing`: recorded as wanted, but not in the kernel. `detached`: by an operator."),
+                    "state", .oneOf(["live", "waiting", "missing", "detached"]),
+                    "`waiting`: its interface is not there. `missing`: wanted, but not attached or not in the kernel. "
+                        + "`detached`: by an operator."),
                 .optional("live", .integer, "The generation that takes the traffic, read from the kernel."),
                 .optional("mode", .string, "How the root is attached: `native` or `generic`."),
                 .needed("onFault", .oneOf(["pass", "drop"]), "What a packet gets when a slot is empty."),

@@ -59,11 +59,11 @@ import Testing
         try await ServerFixture.run { server async throws in
             #expect(try await server.sluicectl("rollback", "xdp:eth0", "--to", "2", "--message", "r").status == 0)
             #expect(try await server.sluicectl("upgrade", "xdp:eth0", "dos", "--to", "1.1").status == 0)
-            #expect(try await server.sluicectl("detach", "xdp:eth0", "--message", "r").status == 0)
+            #expect(try await server.sluicectl("detach", "xdp:eth0", "--message", "r", "--restore").status == 0)
             #expect(try await server.sluicectl("gc").status == 0)
             #expect(
                 server.manager.calls == [
-                    "rollback xdp:eth0 2 r", "upgrade xdp:eth0 dos 1.1", "detach xdp:eth0 r", "gc",
+                    "rollback xdp:eth0 2 r", "upgrade xdp:eth0 dos 1.1", "detach xdp:eth0 r true", "gc",
                 ])
         }
     }

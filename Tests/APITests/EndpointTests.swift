@@ -41,7 +41,7 @@ import Testing
             #expect(
                 server.manager.calls == [
                     "apply a.yaml: chains: [ü] why true", "rollback xdp:eth0 2 bad", "upgrade xdp:eth0 dos 1.1",
-                    "detach xdp:eth0 away", "gc",
+                    "detach xdp:eth0 away false", "gc",
                 ])
             let callers = server.manager.state.withLock(\.callers)
             #expect(callers.count == 5)

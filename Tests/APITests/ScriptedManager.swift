@@ -77,7 +77,7 @@ final class ScriptedManager: ManagerService {
         try answer("upgrade \(hook) \(request.stage) \(request.version ?? "newest")", Samples.change, by: caller)
     }
     func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport {
-        try answer("detach \(hook) \(request.message)", Samples.change, by: caller)
+        try answer("detach \(hook) \(request.message) \(request.restore)", Samples.change, by: caller)
     }
     func doctor() async throws -> DoctorReport { try answer("doctor", Samples.doctor) }
     func repair(by caller: Caller) async throws -> DoctorReport { try answer("repair", Samples.doctor, by: caller) }

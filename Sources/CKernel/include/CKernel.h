@@ -7,3 +7,5 @@
 #include "lab.h"
 #include "membarrier.h"
 #include "namespaces.h"
+#include "netlink.h"
+#include "programs.h"

@@ -12,11 +12,14 @@ struct Detach: AsyncParsableCommand {
 
     @OptionGroup var note: MessageOption
 
+    @Flag(help: "Attach again what `apply --replace` displaced.")
+    var restore = false
+
     @OptionGroup var global: GlobalOptions
 
     func run() async throws {
         try await global.perform { client, printer in
-            let report = try await client.detach(hook, .init(message: note.message))
+            let report = try await client.detach(hook, .init(message: note.message, restore: restore))
             try printer.show(report) { report.text($0, verbose: printer.verbose) }
         }
     }

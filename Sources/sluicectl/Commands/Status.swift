@@ -68,6 +68,7 @@ struct Status: AsyncParsableCommand {
     private static func paint(_ state: ChainState, _ style: Style) -> (String) -> String {
         switch state {
         case .live: style.green
+        case .waiting: style.yellow
         case .missing: style.red
         case .detached: style.dim
         }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <net/if.h>
+#include <stdint.h>
+
+// What rtnetlink(7) knows of interfaces and of the programs on them, in the calling thread's network namespace. All
+// return -1 with errno on failure.
+
+/// An interface, with the ids of its XDP programs by where they run; 0 for none.
+struct ck_interface {
+    int index;
+    char name[IF_NAMESIZE];
+    uint32_t native, generic, offloaded;
+};
+
+/// Lists all interfaces (RTM_GETLINK). Returns how many; the caller frees `*interfaces`.
+int ck_list_interfaces(struct ck_interface **interfaces);
+
+/// A BPF classifier on a clsact or ingress qdisc. The id, the name and the tag are the program's.
+struct ck_filter {
+    int interface;
+    int egress;
+    uint32_t priority, handle, id;
+    uint8_t tag[8];
+    char name[64];
+};
+
+/// Lists the BPF classifiers of all interfaces (RTM_GETQDISC, RTM_GETTFILTER). Returns how many; the caller frees
+/// `*filters`.
+int ck_list_filters(struct ck_filter **filters);
+
+/// A non-blocking socket that becomes readable when an interface comes, goes or changes (RTNLGRP_LINK).
+int ck_watch_interfaces(void);
+
+/// Takes all that has come in on such a socket. Returns whether anything had, lost messages included.
+int ck_drain_events(int fd);

@@ -19,6 +19,14 @@ public struct BPFLink: ~Copyable, Sendable {
         try Pin.create(fd.raw, at: path)
     }
 
+    /// Pins it in the place of whatever has that name, at once: a crash leaves the one or the other.
+    public func pin(inPlaceOf path: String) throws(BPFError) {
+        let aside = path + "_new"
+        try Pin.remove(aside)
+        try pin(at: aside)
+        try Bpffs.rename(aside, to: path)
+    }
+
     /// Moves the attachment to another program, at once (`BPF_LINK_UPDATE`).
     /// - Throws: `ERANGE` when the interface's MTU is too big for a program without frags.
     public func update(to program: borrowing BPFProgram) throws(BPFError) {

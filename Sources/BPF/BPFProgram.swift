@@ -38,6 +38,14 @@ public struct BPFProgram: ~Copyable, Sendable {
         try Pin.create(fd.raw, at: path)
     }
 
+    /// Pins it in the place of whatever has that name, at once: a crash leaves the one or the other.
+    public func pin(inPlaceOf path: String) throws(BPFError) {
+        let aside = path + "_new"
+        try Pin.remove(aside)
+        try pin(at: aside)
+        try Bpffs.rename(aside, to: path)
+    }
+
     /// The ids of the maps it uses or was bound to. Needs no capability.
     public func mapIDs() throws(BPFError) -> Set<UInt32> {
         var ids = [UInt32](repeating: 0, count: 64)

@@ -50,7 +50,8 @@ public enum Interfaces {
             Classifier(
                 interface: Int(item.interface), isEgress: item.egress != 0, priority: Int(item.priority),
                 handle: Int(item.handle), programID: item.id,
-                tag: withUnsafeBytes(of: item.tag) { hexadecimal($0) }, name: text(item.name))
+                tag: withUnsafeBytes(of: item.tag) { $0.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() },
+                name: text(item.name))
         }
     }
 
@@ -101,8 +102,4 @@ public struct InterfaceEvents: ~Copyable, Sendable {
     public func drain() {
         _ = ck_drain_events(fd.raw)
     }
-}
-
-func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }

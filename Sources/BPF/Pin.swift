@@ -12,14 +12,6 @@ public enum Pin {
         guard result == 0 else { throw BPFError("pin", path, errno: Errno(rawValue: -result)) }
     }
 
-    /// Pins in the place of whatever has that name, at once: a crash leaves the one or the other.
-    public static func replace(_ fd: Int32, at path: String) throws(BPFError) {
-        let aside = path + "_new"
-        try remove(aside)
-        try create(fd, at: aside)
-        try Bpffs.rename(aside, to: path)
-    }
-
     /// `BPF_OBJ_GET`.
     public static func open(_ path: String) throws(BPFError) -> OwnedFD {
         let raw = bpf_obj_get(path)
@@ -55,7 +47,7 @@ public enum Bpffs {
 
     /// Gives two folders each other's name, at once (`RENAME_EXCHANGE`).
     public static func exchange(_ first: String, _ second: String) throws(BPFError) {
-        guard renameat2(AT_FDCWD, first, AT_FDCWD, second, 1 << 1) == 0 else {
+        guard ck_exchange(first, second) == 0 else {
             throw BPFError("exchange", "\(first) and \(second)", errno: .current)
         }
     }

@@ -27,7 +27,7 @@ public enum XDP {
     }
 
     /// The program on an interface, whoever attached it.
-    public struct Attached: Sendable, Equatable {
+    public struct Attached: Sendable, Hashable {
         public var programID: UInt32
         public var mode: XDPMode
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 // The kernel interfaces that Swift's Glibc module or Debian 12's headers lack, a topic a header.
+#include "events.h"
 #include "filesystems.h"
 #include "interfaces.h"
 #include "lab.h"

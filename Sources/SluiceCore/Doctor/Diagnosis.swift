@@ -50,9 +50,14 @@ extension Manager {
         case .hook(let hook):
             let last = try store.lastEventID()
             recover(hook)
+            attend(hook)
             let events = try store.events(since: last, limit: 100).filter { $0.hook == hook.description }
             if let failed = events.first(where: { $0.outcome == "failed" }) {
                 throw APIErrorBody.conflict(failed.message)
+            }
+            // What was told once is not told again.
+            if let standing = standing[hook], !["wait", "rename"].contains(standing.action) {
+                throw APIErrorBody.conflict(standing.message)
             }
             return events.map(\.message)
         case .unpin(let hook, let number):

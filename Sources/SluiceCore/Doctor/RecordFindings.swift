@@ -73,22 +73,12 @@ extension Manager {
                         remedy: "a backup of the database may know it", repair: .unpin(hook, number)))
             }
         }
-        for record in records where !pinned.contains(record.number) {
-            switch record.state {
-            case .kept:
-                found.append(
-                    Diagnosis(
-                        .problem, name,
-                        "generation \(record.number) is recorded as kept, but its pins have gone: a "
-                            + "rollback cannot reach it", repair: .hook(hook)))
-            case .building:
-                found.append(
-                    Diagnosis(
-                        .problem, name,
-                        "generation \(record.number) is recorded as being built, but no change is under "
-                            + "way", repair: .hook(hook)))
-            default: break
-            }
+        for record in records where record.state == .building && !pinned.contains(record.number) {
+            found.append(
+                Diagnosis(
+                    .problem, name,
+                    "generation \(record.number) is recorded as being built, but no change is under way",
+                    repair: .hook(hook)))
         }
         let unused = try directory.unusedState()
         if !unused.isEmpty {
@@ -110,7 +100,7 @@ extension Manager {
         // A missing one is damage of the generation, told elsewhere.
         guard Bpffs.exists(pin) else { return [] }
         let manifest = try Manifest(pinnedAt: pin)
-        let wanted = Manifest(record.resolved, generation: record.number)
+        let wanted = Manifest(record.resolved, generation: record.number, pins: [])
         let same =
             manifest.hook == wanted.hook && manifest.generation == wanted.generation
             && manifest.stages.map(\.record) == wanted.stages.map(\.record)

@@ -32,14 +32,21 @@ struct GenerationBuilder {
         }
         try array.freeze()
         FaultPoint.chainFilled.hit()
-        let meta = try Manifest(chain, generation: number, taking: transfer).store(at: target.meta)
+        // A merge program goes when it has done its work.
+        let pins = try Bpffs.list(target.path).filter { !$0.hasPrefix("merge_") }
+        let meta = try Manifest(chain, generation: number, taking: transfer, pins: pins).store(at: target.meta)
         for slot in 1...chain.stages.count { try BPFProgram.pinned(at: target.stage(slot)).bind(meta) }
         FaultPoint.metaPinned.hit()
     }
 
-    /// Makes the built generation a whole one.
+    /// Makes the built generation a whole one; a damaged one of that number takes its place in `t<n>`.
     func complete() throws {
-        try Bpffs.rename(target.path, to: directory.generation(number).path)
+        let whole = directory.generation(number).path
+        if Bpffs.exists(whole) {
+            try Bpffs.exchange(target.path, whole)
+        } else {
+            try Bpffs.rename(target.path, to: whole)
+        }
         FaultPoint.generationRenamed.hit()
     }
 

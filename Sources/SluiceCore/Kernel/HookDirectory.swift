@@ -19,6 +19,9 @@ struct HookDirectory {
     var entry: String { "\(path)/entry" }
     /// Counts the packets that fell through the root.
     var fallback: String { "\(path)/fallback" }
+    /// What `--replace` took off the interface, by the mode it ran in; `restoring` when it is to go back there.
+    func foreign(_ mode: XDPMode) -> String { "\(path)/foreign_\(mode)" }
+    func restoring(_ mode: XDPMode) -> String { "\(path)/restore_\(mode)" }
 
     var canary: CanaryDirectory { CanaryDirectory(path: "\(path)/canary") }
 
@@ -96,6 +99,27 @@ struct HookDirectory {
         FaultPoint.retireRemoved.hit()
     }
 
+    /// Pins a state map again that only programs still hold.
+    func repinState(_ name: String, of program: String, at path: String) throws {
+        let ids = try BPFProgram.pinned(at: program).mapIDs()
+        // The kernel keeps 15 characters of a name.
+        let alike = ids.filter { id in
+            guard let map = BPFMap.withID(id) else { return false }
+            return map.name == String(name.prefix(15))
+        }
+        guard alike.count == 1, let map = BPFMap.withID(alike.first!) else {
+            throw BPFError(
+                "find", "map \"\(name)\"",
+                cause: "it must be looked up by its id, which needs CAP_SYS_ADMIN (netns.conf.example in the "
+                    + "documentation's folder); without, the next generation starts it empty")
+        }
+        let folder = path.prefix(upTo: path.lastIndex(of: "/")!)
+        for folder in [folder.prefix(upTo: folder.lastIndex(of: "/")!), folder] {
+            try Bpffs.makeFolder(String(folder))
+        }
+        try map.pin(at: path)
+    }
+
     /// Removes state that none of the hook's generations uses; says what.
     func collectState() throws -> [String] {
         let unused = try unusedState()
@@ -110,6 +134,8 @@ struct HookDirectory {
     func unusedState() throws -> [String] {
         var used: Set<String> = []
         for number in try generations() {
+            // A damaged generation does not say what it uses.
+            guard Bpffs.exists(generation(number).meta) else { return [] }
             for stage in try Manifest(pinnedAt: generation(number).meta).stages {
                 used.formUnion(stage.state.map { state(stage: stage.name, map: $0.key, schema: $0.value) })
                 // What is merged once is held by the merge program until it has run.

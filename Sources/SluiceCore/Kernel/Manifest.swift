@@ -10,6 +10,8 @@ struct Manifest: Codable, Equatable {
     var generation: Int
     var counters: Bool
     var stages: [Stage]
+    /// The names of all other pins in the generation's folder: what is not there any more was taken away.
+    var pins: [String]
 
     struct Stage: Codable, Equatable {
         var record: StageRecord
@@ -22,10 +24,11 @@ struct Manifest: Codable, Equatable {
         var artifact: String { record.artifact }
     }
 
-    init(_ chain: ResolvedChain, generation: Int, taking transfer: StateTransfer = [:]) {
+    init(_ chain: ResolvedChain, generation: Int, taking transfer: StateTransfer = [:], pins: [String]) {
         self.hook = chain.spec.hook
         self.generation = generation
         self.counters = chain.spec.counters
+        self.pins = pins
         self.stages = chain.stages.map {
             Stage(record: $0.record, state: $0.state, before: transfer[$0.name] ?? [:])
         }

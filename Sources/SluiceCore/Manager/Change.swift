@@ -44,8 +44,11 @@ extension Manager {
         let chain = prepared.resolved
         var lines: [String] = []
         if let live = prepared.live?.number { _ = try mergeState(into: live, of: hook) }
-        let isAttached = try directory.isAttached()
-        if !isAttached { try xdp.check(replace: replace) }
+        let survey = try failing("\(change.action) \(hook)") { try xdp.survey() }
+        // A chain that waits for its interface changes all the same, and is attached when that comes.
+        let isWaiting = survey.isWaiting && prepared.live != nil
+        let attaches = !survey.isInPlace && !isWaiting
+        if attaches { try xdp.check(replace: replace) }
         change.lap("check")
 
         for digest in Set(chain.stages.map(\.artifact)).sorted() {
@@ -58,15 +61,15 @@ extension Manager {
         change.lap("record")
         do {
             progress(change.action, hook.description, by: change.author, "building generation \(number)")
-            // An attached root that somebody unpinned still does its work: a flip needs only the entry.
-            if !isAttached, !Bpffs.exists(directory.root) {
+            if prepared.live == nil, survey.place == .detached {
                 try Bpffs.removeTree(directory.path)
                 try xdp.makeRoot(for: chain)
             }
             let tried = try raise(chain, as: number, in: directory, taking: prepared.transfer) { change.lap($0) }
             lines.append(
                 "generation \(number): \(chain.stages.count) stages loaded, \(tried) sample packets as expected")
-            if !isAttached {
+            if isWaiting { lines.append("the root is attached when there is an interface \"\(hook.interface)\"") }
+            if attaches {
                 let (mode, notes) = try xdp.attach(mode: chain.spec.mode, replace: replace)
                 lines += ["attached the root to \(hook) (\(mode))"] + notes
                 change.lap("attach")
@@ -85,7 +88,7 @@ extension Manager {
             change.action, hook.description, outcome: "done", by: change.author,
             describe(
                 number, from: prepared.live?.number, chain, message: change.message,
-                notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") } + merged))
+                notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") || $0.hasPrefix("replaced") } + merged))
         FaultPoint.changeRecorded.hit()
         change.lap("audit")
         lines += retire(hook)
@@ -95,11 +98,12 @@ extension Manager {
             timings: change.timings)
     }
 
-    /// Builds a generation, tries it and moves the traffic to it; cleaning up after a failure is the caller's.
+    /// Builds a generation, tries it and, unless told otherwise, moves the traffic to it; cleaning up after a failure is the caller's.
     /// - Parameter lap: told of each step that is done.
     /// - Returns: How many sample packets were tried.
     func raise(
         _ chain: ResolvedChain, as number: Int, in directory: HookDirectory, taking transfer: StateTransfer = [:],
+        flips: Bool = true,
         lap: (String) -> Void = { _ in }
     ) throws -> Int {
         let artifacts = artifacts
@@ -112,6 +116,7 @@ extension Manager {
         FaultPoint.preflightDone.hit()
         lap("preflight")
         try builder.complete()
+        guard flips else { return tried }
         try directory.flip(to: number)
         FaultPoint.flipped.hit()
         lap("flip")

@@ -8,7 +8,7 @@ extension Manager {
         var chains: [ChainPlan] = []
         for spec in try SpecParser.parse(request.spec, source: request.source) {
             let prepared = try await prepare(spec)
-            if try !directory(prepared.hook).isAttached() {
+            if prepared.live == nil {
                 try XDPHook(directory: directory(prepared.hook)).checkInterface()
             }
             chains.append(prepared.plan)
@@ -23,6 +23,7 @@ extension Manager {
             var change = Change("apply", by: caller.name, message: request.message)
             var prepared: [PreparedChain] = []
             for spec in specs {
+                if let hook = try? HookID(parsing: spec.hook) { attend(hook) }
                 try await audited("apply", spec.hook, by: caller) { prepared.append(try await prepare(spec)) }
             }
             change.lap("plan")
@@ -43,6 +44,7 @@ extension Manager {
             let id = try resolve(hook)
             return try await audited("upgrade", id.description, by: caller) {
                 var change = Change("upgrade", by: caller.name, message: request.message)
+                attend(id)
                 guard let live = try liveGeneration(of: id) else { throw notLive(id) }
                 var spec = live.resolved.spec
                 guard let index = spec.stages.firstIndex(where: { $0.name == request.stage }) else {
@@ -126,37 +128,59 @@ extension Manager {
                 guard directory.exists else { throw notLive(id) }
                 let live = try directory.live()
                 var change = Change("detach", by: caller.name, message: request.message)
-                try store.setWanted(id.description, false)
-                FaultPoint.detachRecorded.hit()
-                try removeHook(id)
-                let message = request.message.isEmpty ? "" : "; message: \(request.message)"
+                let notes = try takeDown(id, restoring: request.restore)
+                let message = request.message.isEmpty ? [] : ["message: \(request.message)"]
                 record(
                     "detach", id.description, outcome: "done", by: caller.name,
-                    "the chain is gone, its history is kept\(message)")
+                    (["the chain is gone, its history is kept"] + notes + message).joined(separator: "; "))
                 change.lap("detach")
                 updateRuns()
                 return ChangeReport(chains: [
                     ChainChange(
                         hook: id.description, from: live, to: nil,
-                        lines: ["detached; all of its pins and its state are gone"], timings: change.timings)
+                        lines: ["detached; all of its pins and its state are gone"] + notes, timings: change.timings)
                 ])
             }
         }
     }
 
-    /// Takes a hook's root off and removes all of its pins; its generations' records become history.
-    func removeHook(_ hook: HookID) throws {
-        let directory = directory(hook)
-        if Bpffs.exists(directory.link) {
-            try? BPFLink.pinned(at: directory.link).detach()
-            FaultPoint.linkDetached.hit()
-            try Pin.remove(directory.link)
-            waitForPacketsInFlight()
+    /// Ends a chain as asked for. What `--replace` displaced is attached again, or forgotten for good.
+    private func takeDown(_ hook: HookID, restoring: Bool) throws -> [String] {
+        let xdp = XDPHook(directory: directory(hook))
+        var notes: [String] = []
+        if restoring { try xdp.markForRestoring() } else { notes = try xdp.forgetDisplaced() }
+        try store.setWanted(hook.description, false)
+        FaultPoint.detachRecorded.hit()
+        do {
+            notes += try removeHook(hook)
+        } catch {
+            // What was displaced cannot go back: the chain stays.
+            if restoring, let live = try? liveGeneration(of: hook) {
+                _ = try? xdp.attach(mode: live.resolved.spec.mode, replace: false)
+                xdp.unmarkForRestoring()
+                try? store.setWanted(hook.description, true)
+            }
+            throw error
         }
+        standing[hook] = nil
+        return notes
+    }
+
+    /// Takes a hook's root off and removes all of its pins; its generations' records become history.
+    /// - Returns: What was attached again in its place.
+    @discardableResult
+    func removeHook(_ hook: HookID) throws -> [String] {
+        let directory = directory(hook)
+        let xdp = XDPHook(directory: directory)
+        let hasLink = Bpffs.exists(directory.link)
+        try xdp.takeOff()
+        let restored = try xdp.restore()
+        if hasLink { waitForPacketsInFlight() }
         try Bpffs.removeTree(directory.path) { FaultPoint.hookPartlyRemoved.hit() }
         _ = try endRecords(of: hook)
         _ = try collectArtifacts()
         FaultPoint.artifactsCollected.hit()
+        return restored
     }
 
     /// Makes history of a hook's generations that are not in the kernel any more; what never went live is forgotten.
@@ -177,11 +201,17 @@ extension Manager {
         let directory = directory(chain.hook)
         guard chain.plan.action == .none else { return try commit(chain, change, replace: replace) }
         var lines = ["nothing to change"]
-        if try !directory.isAttached() {
-            let (mode, notes) = try XDPHook(directory: directory).attach(
-                mode: chain.resolved.spec.mode, replace: replace)
+        let xdp = XDPHook(directory: directory)
+        let survey = try xdp.survey()
+        if survey.isWaiting {
+            lines.append("the root is attached when there is an interface \"\(chain.hook.interface)\"")
+        } else if !survey.isInPlace {
+            let (mode, notes) = try xdp.attach(mode: chain.resolved.spec.mode, replace: replace)
             lines = ["attached the root to \(chain.hook) again (\(mode))"] + notes
-            record(change.action, chain.hook.description, outcome: "done", by: change.author, lines[0])
+            record(
+                change.action, chain.hook.description, outcome: "done", by: change.author,
+                lines.joined(separator: "; "))
+            standing[chain.hook] = nil
         }
         return ChainChange(
             hook: chain.hook.description, from: chain.live?.number, to: chain.live?.number, lines: lines,

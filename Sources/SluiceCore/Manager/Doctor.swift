@@ -122,18 +122,31 @@ extension Manager {
     private func chainFindings(_ hook: HookID) throws -> [Finding] {
         let name = hook.description
         let directory = directory(hook)
-        let status = try chain(name)
-        guard status.state != .detached else { return [] }
         var findings: [Finding] = []
         func problem(_ message: String, _ remedy: String) {
             findings.append(Finding(level: .problem, subject: name, message: message, remedy: remedy))
         }
+        for damage in try inspect(hook) {
+            // Why it could not be mended was found out when that was tried.
+            let tried = standing[hook]?.message.split(separator: "; ").first { $0.hasPrefix(damage.message) }
+            problem(tried.map(String.init) ?? damage.message, damage.remedy)
+        }
+        // What is damaged may not be read any further.
+        guard findings.isEmpty else { return findings }
+        let status = try chain(name)
+        guard status.state != .detached else { return [] }
+        func note(_ message: String, _ remedy: String) {
+            findings.append(Finding(level: .note, subject: name, message: message, remedy: remedy))
+        }
+        let survey = try XDPHook(directory: directory).survey()
         if status.live == nil {
-            problem(
-                "the chain is wanted but not in the kernel",
-                "apply its spec again")
-        } else if status.state == .missing {
-            problem("the root is not attached to the interface", "check the interface, then apply the spec again")
+            problem("the chain is wanted but not in the kernel", "apply its spec again")
+        } else if survey.isWaiting {
+            note(status.notes.first ?? "waits", "bring the interface back, or detach the chain")
+        } else if case .renamed = survey.place {
+            note(
+                status.notes.first ?? "renamed",
+                "give the interface its name back, or detach the chain and apply one for the new name")
         }
         let recorded = try store.generations(of: name).first { $0.state == .live }?.number
         if let live = status.live, recorded != live {
@@ -142,12 +155,16 @@ extension Manager {
                 "restart sluiced, which settles it")
         }
         if status.rootFallbacks > 0 {
-            problem(
+            note(
                 "\(status.rootFallbacks) packets found no stage behind the root and got `\(status.onFault)`",
-                "somebody emptied \(directory.entry); apply the spec again")
+                "it is mended; `sluicectl events` says what it was")
         }
         let fallen = status.stages.compactMap { $0.counters?.verdicts["fallthrough"]?.packets }.reduce(0, +)
-        if fallen > 0 { problem("\(fallen) packets found an empty slot behind a stage", "apply the spec again") }
+        if fallen > 0 {
+            note(
+                "\(fallen) packets found an empty slot behind a stage",
+                "it is mended; `sluicectl events` says what it was")
+        }
         for stage in status.stages {
             if let invalid = stage.counters?.verdicts["invalid"]?.packets, invalid > 0 {
                 problem(
@@ -162,7 +179,7 @@ extension Manager {
         }
         let leftovers = try directory.leftovers()
         if !leftovers.isEmpty { problem("half-done generations: \(leftovers.joined(separator: ", "))", "sluicectl gc") }
-        if findings.isEmpty {
+        if !findings.contains(where: { $0.level == .problem }) {
             let stages = status.stages.map(\.name).joined(separator: ", ")
             findings.append(
                 Finding(level: .ok, subject: name, message: "generation \(status.live!) is live: \(stages)"))

@@ -4,6 +4,24 @@ internal import BPF
 internal import Foundation
 public import Logging
 public import SluiceAPI
+internal import Synchronization
+
+/// A check-up that has been asked for and has not begun: since when.
+private final class PendingCheck: Sendable {
+    private let since = Mutex<ContinuousClock.Instant?>(nil)
+
+    /// Asks for one. False when one is pending: that will see what has happened now, too.
+    func ask(_ now: ContinuousClock.Instant) -> Bool {
+        since.withLock { since in
+            defer { since = since ?? now }
+            return since == nil
+        }
+    }
+
+    func begin() -> ContinuousClock.Instant? {
+        since.withLock { $0.take() }
+    }
+}
 
 /// The manager: the one writer of all chains. Changes go through it one at a time, on its own thread.
 public actor Manager: ManagerService {
@@ -21,6 +39,15 @@ public actor Manager: ManagerService {
     var runs: [RunKey: LiveRun] = [:]
     /// Whether the chains are being recovered for the first time in this boot of the machine.
     var isNewBoot = false
+    /// Why wanted chains are not where they belong.
+    var standing: [HookID: Standing] = [:]
+    /// Tells of interfaces and network namespaces that come and go.
+    private var watch: InterfaceWatch?
+    /// Whether some chain needs the watch: udev and the timer wake the daemon for those in its own namespace only.
+    private var needsWatch = false
+    /// When what the check-up under way is for has happened.
+    var heard: ContinuousClock.Instant?
+    private let pending = PendingCheck()
     private var changing = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
     private var watchers: [Int: AsyncStream<Event>.Continuation] = [:]
@@ -73,13 +100,38 @@ public actor Manager: ManagerService {
             changing = true
         }
         defer {
+            watchInterfaces()
             // The turn is handed on, not given up: who comes between would overtake.
             if waiting.isEmpty { changing = false } else { waiting.removeFirst().resume() }
         }
         return try await body()
     }
 
-    public func isBusy() -> Bool { changing || !runs.isEmpty }
+    public func isBusy() -> Bool { changing || !runs.isEmpty || needsWatch }
+
+    /// Watches the network namespaces of all wanted chains, from now on.
+    func watchInterfaces() {
+        do {
+            let wanted = try knownHooks().filter { try store.isWanted($0.description) == true }
+            needsWatch = wanted.contains { $0.netns != nil || standing[$0]?.action == "wait" }
+            if watch == nil {
+                let pending = pending
+                watch = try InterfaceWatch { [weak self] heard in
+                    guard pending.ask(heard) else { return }
+                    Task { [weak self] in await self?.checkUp(heard: pending.begin()) }
+                }
+            }
+            watch?.watch(Set(wanted.map(\.netns)))
+        } catch {
+            logger.error("cannot watch interfaces", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Ends the watch.
+    func stopWatching() {
+        watch?.stop()
+        watch = nil
+    }
 }
 
 // MARK: - Events

@@ -85,7 +85,10 @@ extension Manager {
         var notes = fates.map(\.note)
         if let live {
             try checkRoot(resolved, against: live.resolved)
-            if try !directory(hook).isAttached() {
+            let survey = try XDPHook(directory: directory(hook)).survey()
+            if survey.isWaiting {
+                notes.append("there is no such interface now; the root is attached when there is")
+            } else if !survey.isInPlace {
                 notes.append("the root is not attached any more; apply attaches it again")
             }
         }

@@ -15,6 +15,7 @@ extension Manager {
                 let boot = try Boot.id()
                 isNewBoot = try store.lastBoot() != boot
                 for hook in try knownHooks() { recover(hook) }
+                checkUp()
                 isNewBoot = false
                 try store.setLastBoot(boot)
                 course.lap("chains")
@@ -72,7 +73,6 @@ extension Manager {
                 try settleRecords(hook)
                 return
             }
-            if try !directory.isAttached() { try bringBack(hook) }
         } catch {
             record(
                 "recover", hook.description, outcome: "failed", by: "sluiced",
@@ -109,6 +109,9 @@ extension Manager {
                     "a chain of Sluice is attached here, but the database has no record of it; restore "
                         + "\(configuration.state)/sluice.db, or remove \(directory.path) to take the chain down")
             }
+            let records = try store.generations(of: hook.description)
+            // A first apply that had just taken another program's place has never stood in it.
+            if !records.contains(where: { $0.state == .live }) { try? XDPHook(directory: directory).markForRestoring() }
             try removeHook(hook)
             if try store.generations(of: hook.description).isEmpty {
                 recovered(hook, "discarded a first apply that had not attached its root yet")
@@ -117,6 +120,7 @@ extension Manager {
             }
             return false
         }
+        XDPHook(directory: directory).unmarkForRestoring()
         if let live, unfinished {
             try store.setLive(live, of: hook.description)
             recovered(
@@ -138,13 +142,6 @@ extension Manager {
             try store.forget(generation.number, of: hook.description)
             recovered(hook, "discarded generation \(generation.number), which was built but never went live")
         }
-        let pinned = Set(try directory.generations())
-        for generation in try store.generations(of: hook.description)
-        where generation.state == .kept && !pinned.contains(generation.number) {
-            // Not the live one's record: when its pins are gone, it is what the chain is brought back from.
-            try store.setState(.retired, of: generation.number, hook.description)
-            recovered(hook, "generation \(generation.number) is not in the kernel any more; rollback cannot reach it")
-        }
         let state = try directory.collectState()
         if !state.isEmpty { recovered(hook, "removed state that no generation uses: \(state.joined(separator: ", "))") }
         if let live {
@@ -163,41 +160,6 @@ extension Manager {
                     ? "discarded generation \(generation.number), which was only recorded when the manager was stopped"
                     : "finished a detach that had begun: generation \(generation.number) is history")
         }
-    }
-
-    /// Attaches a wanted chain's root again, building its generation anew from the record and the artifacts if the
-    /// kernel has lost it.
-    private func bringBack(_ hook: HookID) throws {
-        let directory = directory(hook)
-        guard let stored = try store.generations(of: hook.description).first(where: { $0.state == .live }) else {
-            return
-        }
-        var change = Change("recover", by: "sluiced", message: "")
-        let xdp = XDPHook(directory: directory)
-        try xdp.check(replace: false)
-        change.lap("check")
-        if try directory.live() == nil {
-            try Bpffs.removeTree(directory.path)
-            do {
-                try xdp.makeRoot(for: stored.resolved)
-                change.lap("root")
-                _ = try raise(stored.resolved, as: stored.number, in: directory) { change.lap($0) }
-            } catch {
-                try? Bpffs.removeTree(directory.path)
-                throw error
-            }
-            for lost in try store.generations(of: hook.description) where lost.state == .kept {
-                try store.setState(.retired, of: lost.number, hook.description)
-            }
-        }
-        let (mode, notes) = try xdp.attach(mode: stored.resolved.spec.mode, replace: false)
-        change.lap("attach")
-        let gap = isNewBoot ? endGap(of: hook, since: .boot, length: Boot.age()) : []
-        recovered(
-            hook,
-            (["brought generation \(stored.number) back (\(mode)): the chain was not attached"] + notes + gap).joined(
-                separator: "; "))
-        logger.info("\(hook) attached: \(change.course)")
     }
 
     private func recovered(_ hook: HookID?, _ message: String) {

@@ -93,6 +93,7 @@ extension Manager {
     public func shutdown() {
         for run in runs.values { run.session.stop() }
         runs = [:]
+        stopWatching()
     }
 }
 

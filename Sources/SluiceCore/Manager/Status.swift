@@ -36,12 +36,16 @@ extension Manager {
                 notes: wanted
                     ? ["the chain is wanted but not in the kernel: nothing is filtered; see `sluicectl doctor`"] : [])
         }
-        let attached = try directory.isAttached()
+        let xdp = XDPHook(directory: directory)
+        let survey = try xdp.survey()
         let manifest = try Manifest(pinnedAt: directory.generation(live).meta)
         let stored = generations.first { $0.number == live }
-        let mode = XDPHook(directory: directory).mode()
-        var notes: [String] = []
-        if !attached { notes.append("the root is not attached: the interface has gone, or somebody detached it") }
+        let mode = survey.mode
+        var notes = place(of: hook, survey)
+        for mode in xdp.displaced {
+            let name = try BPFProgram.pinned(at: directory.foreign(mode)).name
+            notes.append("program \"\(name)\" (\(mode)) was replaced here; `detach --restore` puts it back")
+        }
         if mode == .generic { notes.append("generic mode: every packet costs more than in native mode") }
         if !manifest.counters { notes.append("counters are off") }
         if stored == nil { notes.append("the database has no record of generation \(live)") }
@@ -51,10 +55,25 @@ extension Manager {
                 counters: manifest.counters ? try directory.generation(live).counters(index + 1) : nil)
         }
         return ChainStatus(
-            hook: hook.description, state: attached ? .live : .missing, live: live, mode: mode?.rawValue,
+            hook: hook.description, state: survey.isInPlace ? .live : survey.isWaiting ? .waiting : .missing,
+            live: live, mode: mode?.rawValue,
             onFault: stored?.resolved.spec.onFault.rawValue ?? "pass", stages: stages,
-            rootFallbacks: try BPFMap.pinned(at: directory.fallback).counters(at: 0)?[0] ?? 0, since: stored?.liveSince,
+            rootFallbacks: (try? BPFMap.pinned(at: directory.fallback).counters(at: 0)?[0]) ?? 0,
+            since: stored?.liveSince,
             notes: notes, gap: try store.gap(of: hook.description, boot: Boot.id()))
+    }
+
+    /// Why a root is not on its interface, and since when.
+    private func place(of hook: HookID, _ survey: RootSurvey) -> [String] {
+        switch survey.place {
+        case .attached, .unseen: return []
+        case .unpinned: return [Damage.link.message]
+        case .renamed, .strayed, .detached: break
+        }
+        if let standing = standing[hook] {
+            return [standing.action == "wait" ? "waits since \(standing.since): \(standing.message)" : standing.message]
+        }
+        return [survey.isWaiting ? "there is no interface \"\(hook.interface)\"" : Damage.place(survey).message]
     }
 
     public func history(_ hook: String) throws -> [GenerationRecord] {

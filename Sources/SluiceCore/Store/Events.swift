@@ -24,6 +24,15 @@ extension Store {
         }
     }
 
+    /// The newest event of a hook; nil when there is none.
+    func lastEvent(of hook: String) throws -> Event? {
+        try read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT * FROM event WHERE hook = ? ORDER BY id DESC LIMIT 1", arguments: [hook]
+            ).map(Self.event)
+        }
+    }
+
     /// The kept events after `since`, oldest first, at most `limit`.
     func events(since: Int64, limit: Int) throws -> [Event] {
         try read { db in

@@ -64,6 +64,18 @@ extension EndToEnd {
                 name: "detach", prepare: { site in for port in [6, 7] { try site.apply(Site.dropping(port: port)) } },
                 act: { try $0.ctl("detach", "xdp:edge0") }, old: 7, new: nil,
                 points: [.detachRecorded, .linkDetached, .hookPartlyRemoved, .artifactsCollected]),
+            Action(
+                name: "replace", prepare: { try $0.attachForeign() },
+                act: { try $0.ctl("apply", "-f", "-", "--replace", input: Site.dropping(port: 8)) }, old: nil, new: 8,
+                points: [.foreignPinned, .foreignRemoved, .linkAttached, .linkPinned]),
+            Action(
+                name: "restore",
+                prepare: { site in
+                    try site.attachForeign()
+                    try site.must("apply", "-f", "-", "--replace", input: Site.dropping(port: 7))
+                },
+                act: { try $0.ctl("detach", "xdp:edge0", "--restore") }, old: 7, new: nil,
+                points: [.restoreMarked, .detachRecorded, .linkDetached, .foreignRestored, .hookPartlyRemoved]),
         ]
 
         @Test func noStepIsLeftOut() {
@@ -100,6 +112,9 @@ extension EndToEnd {
             let after = try dropped(site)
             #expect(after == action.old || after == action.new, "\(action.name), started again after \(point)")
             try settled(site, "\(action.name), started again after \(point)")
+            if ["replace", "restore"].contains(action.name) {
+                #expect(try site.hasForeign() == (after == nil), "\(action.name), started again after \(point)")
+            }
 
             let report = try receiver.report(sent: stream.stop())
             #expect(report.isPerfect && report.sent > 0, "\(action.name), killed after \(point): \(report)")

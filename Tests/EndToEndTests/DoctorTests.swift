@@ -137,19 +137,5 @@ extension EndToEnd {
                 #expect(try site.verdict(port: 8) == .drop)
             }
         }
-
-        @Test func aRootThatSomebodyTookOffIsAttachedAgain() async throws {
-            try await Lab.run { lab in
-                let site = try Site(lab)
-                try site.start()
-                try site.apply(Site.dropping(port: 7))
-                try lab.check(["rm", "\(site.hookFolder)/link"])
-                try lab.until("the link is gone") {
-                    try !lab.check(["ip", "link", "show", "edge0"]).contains("xdp")
-                }
-                try Self.expect("the root is not attached", isMendedAt: site, saying: "generation 1")
-                #expect(try site.passes(port: 8) && !site.passes(port: 7))
-            }
-        }
     }
 }

@@ -22,6 +22,23 @@ extension LabSite {
 }
 
 extension Site {
+    /// Attaches a program that is not Sluice's, without a link.
+    func attachForeign(to interface: String = "edge0", mode: String = "xdpdrv") throws {
+        let object = BuildProducts.object("noop", of: "noop")
+        try lab.check(["ip", "link", "set", "dev", interface, mode, "object", object, "section", "xdp"])
+    }
+
+    /// Has the daemon look after its chains at once, not only within the minute: it does whenever anything happens to an
+    /// interface.
+    func poke() throws {
+        for length in [999, 1000] { try lab.ip(["link set dev lo txqueuelen \(length)"]) }
+    }
+
+    /// Whether that program is on the interface.
+    func hasForeign(_ interface: String = "edge0") throws -> Bool {
+        try lab.check(["ip", "-details", "link", "show", interface]).contains("name noop")
+    }
+
     /// A chain of `noop` stages.
     static func noops(_ count: Int, hook: String = "xdp:edge0", extra: String = "") -> String {
         "chains:\n  - hook: \(hook)\n\(extra)    stages:\n"

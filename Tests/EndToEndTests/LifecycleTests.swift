@@ -82,6 +82,30 @@ extension EndToEnd {
             }
         }
 
+        @Test func samplesLeaveNoTraceInSharedState() async throws {
+            try await Lab.run { lab in
+                let site = try Site(lab, plugins: ["fixture-stage"])
+                try site.start()
+                func spec(_ generation: Int) -> String {
+                    """
+                    chains:
+                      - hook: xdp:edge0
+                        stages: [{name: check, plugin: fixture-stage, config: {program: check, generation: \(generation)}}]
+                    """
+                }
+                // The sample's stamp is that of generation 0.
+                for generation in [0, 1, 0] {
+                    let output = try site.apply(spec(generation))
+                    #expect(output.contains("1 sample packets as expected"))
+                }
+                let stats: ChainStats = try site.decode(site.must("stats", "xdp:edge0", "--output", "json"))
+                #expect(stats.stages[0].tables[0].rows[0].values == [0, 0])
+                #expect(stats.stages[0].counters?.packets == 0)
+                _ = try site.verdict(port: 7)
+                #expect(try site.status().stages[0].counters?.packets == 1)
+            }
+        }
+
         /// How many of so many packets pass.
         private static func passed(_ count: Int, _ site: Site) throws -> Int {
             try (0..<count).filter { _ in try site.verdict(port: 9) == .pass }.count

@@ -36,19 +36,4 @@ extension GenerationDirectory {
         }
         return StatsTable(name: table.name, columns: table.columns, rows: rows)
     }
-
-    /// Sets a generation's own counters back to zero, after the preflight's packets.
-    func clearCounters(_ k: Int, of stage: ResolvedStage) throws {
-        let tables = stage.plan.counters.filter {
-            stage.state[$0.map] == nil && stage.plan.maps[$0.map]?.freeze != true
-        }
-        for name in Set(["sluice_counters"] + tables.map(\.map)) {
-            let map = try BPFMap.pinned(at: map(k, name))
-            let zero = [UInt8](repeating: 0, count: map.valueSize)
-            for index in 0..<UInt32(map.maxEntries)
-            where try map.counters(at: index)?.contains(where: { $0 > 0 }) == true {
-                try map.update(key: bytes(of: index), value: zero)
-            }
-        }
-    }
 }

@@ -14,6 +14,12 @@ struct HookDirectory {
         self.path = "\(bpffs)/\(hook.directoryName)"
     }
 
+    /// A folder elsewhere that is laid out in the same way.
+    init(_ hook: HookID, path: String) {
+        self.hook = hook
+        self.path = path
+    }
+
     var root: String { "\(path)/root" }
     var link: String { "\(path)/link" }
     var entry: String { "\(path)/entry" }

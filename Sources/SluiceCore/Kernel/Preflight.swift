@@ -4,23 +4,36 @@ internal import BPF
 internal import SluiceAPI
 internal import StageKit
 
-/// Runs every stage's sample packets through the built chain, in the kernel, before it may go live.
+/// Runs every stage's sample packets through the chain, in the kernel, before it may go live.
+///
+/// Packets leave traces: they take tokens of a limit, open connections, are counted. So it is a copy of the chain that
+/// they run through, with state and counters of its own, which goes when they are done.
 ///
 /// A sample starts at its own stage and walks on through the chain behind it. One that expects `next` must fare exactly
 /// as if it had started at the stage after it.
 struct Preflight {
-    let directory: GenerationDirectory
+    let directory: HookDirectory
     let chain: ResolvedChain
+    let number: Int
+    /// Where a digest's copy of a plugin is.
+    let artifact: (String) -> String
 
     /// How many packets were run.
     func run() throws -> Int {
-        var count = 0
+        let count = chain.stages.map(\.plan.samples.count).reduce(0, +)
+        guard count > 0 else { return 0 }
+        // In the generation's own folder, so that whoever removes that one removes the copy too.
+        let copy = HookDirectory(directory.hook, path: "\(directory.building(number).path)/copy")
+        try Bpffs.makeFolder(copy.path)
+        try GenerationBuilder(
+            directory: copy, chain: chainWithSmallState(), number: number, transfer: [:], artifact: artifact
+        ).build()
+        let built = copy.building(number)
         for (index, stage) in chain.stages.enumerated() {
-            let program = try BPFProgram.pinned(at: directory.stage(index + 1))
+            let program = try BPFProgram.pinned(at: built.stage(index + 1))
             for sample in stage.plan.samples {
-                count += 1
                 var got = try program.testRun(packet: sample.packet.raw).returnValue
-                let expected = try expected(of: sample, at: index)
+                let expected = try expected(of: sample, at: index, in: built)
                 if got != expected, sample.expect == .next {
                     // A limit behind may have let the first packet through and stopped the one it is held against.
                     got = try program.testRun(packet: sample.packet.raw).returnValue
@@ -34,14 +47,29 @@ struct Preflight {
                 }
             }
         }
-        for (index, stage) in chain.stages.enumerated() { try directory.clearCounters(index + 1, of: stage) }
+        try Bpffs.removeTree(copy.path)
         return count
     }
 
-    private func expected(of sample: Sample, at index: Int) throws -> UInt32 {
+    /// The chain as it is, but for hash tables of state: a few entries do for samples, and the memory for all of them
+    /// may not be there twice.
+    private func chainWithSmallState() throws -> ResolvedChain {
+        var chain = chain
+        for (index, stage) in chain.stages.enumerated() where !stage.state.isEmpty {
+            let object = try BPFObject(contentsOf: "\(artifact(stage.artifact))/\(stage.plan.object)")
+            for map in object.maps where stage.state[map.name] != nil && map.type.isHash {
+                var plan = stage.plan.maps[map.name] ?? MapPlan()
+                plan.maxEntries = min(plan.maxEntries ?? UInt32(map.maxEntries), 4096)
+                chain.stages[index].plan.maps[map.name] = plan
+            }
+        }
+        return chain
+    }
+
+    private func expected(of sample: Sample, at index: Int, in built: GenerationDirectory) throws -> UInt32 {
         guard sample.expect == .next else { return sample.expect.xdp }
         guard index + 1 < chain.stages.count else { return Verdict.pass.xdp }  // the hook's "go on"
-        return try BPFProgram.pinned(at: directory.stage(index + 2)).testRun(packet: sample.packet.raw).returnValue
+        return try BPFProgram.pinned(at: built.stage(index + 2)).testRun(packet: sample.packet.raw).returnValue
     }
 
     private static func name(_ number: UInt32) -> String {

@@ -98,13 +98,15 @@ extension Manager {
             timings: change.timings)
     }
 
-    /// Builds a generation, tries it and, unless told otherwise, moves the traffic to it; cleaning up after a failure is the caller's.
-    /// - Parameter lap: told of each step that is done.
+    /// Builds a generation, tries it and moves the traffic to it; cleaning up after a failure is the caller's.
+    /// - Parameters:
+    ///   - isNew: whether it has yet to pass the preflight.
+    ///   - flips: whether the traffic moves there.
+    ///   - lap: told of each step that is done.
     /// - Returns: How many sample packets were tried.
     func raise(
         _ chain: ResolvedChain, as number: Int, in directory: HookDirectory, taking transfer: StateTransfer = [:],
-        flips: Bool = true,
-        lap: (String) -> Void = { _ in }
+        isNew: Bool = true, flips: Bool = true, lap: (String) -> Void = { _ in }
     ) throws -> Int {
         let artifacts = artifacts
         let builder = GenerationBuilder(directory: directory, chain: chain, number: number, transfer: transfer) {
@@ -112,9 +114,12 @@ extension Manager {
         }
         try builder.build()
         lap("load")
-        let tried = try Preflight(directory: directory.building(number), chain: chain).run()
-        FaultPoint.preflightDone.hit()
-        lap("preflight")
+        var tried = 0
+        if isNew {
+            tried = try Preflight(directory: directory, chain: chain, number: number) { artifacts.path($0) }.run()
+            FaultPoint.preflightDone.hit()
+            lap("preflight")
+        }
         try builder.complete()
         guard flips else { return tried }
         try directory.flip(to: number)

@@ -115,9 +115,10 @@ extension Manager {
             let transfer = (manifest?.stages ?? []).reduce(into: StateTransfer()) { transfer, stage in
                 transfer[stage.name] = stage.before.filter { !$0.value.merges }
             }
-            _ = try raise(stored.resolved, as: stored.number, in: directory, taking: transfer, flips: isLive) {
-                course.lap($0)
-            }
+            // From the artifacts that passed the preflight when it was new.
+            _ = try raise(
+                stored.resolved, as: stored.number, in: directory, taking: transfer, isNew: false, flips: isLive
+            ) { course.lap($0) }
         } catch {
             try? Bpffs.removeTree(leftover)
             throw error

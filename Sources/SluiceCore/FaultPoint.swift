@@ -9,7 +9,7 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case artifactsKept, generationRecorded
     case rootFolderMade, entryPinned, rootPinned
     case buildFolderMade, chainPinned, stageLoaded, stateMapPinned, stagePinned, mapsPinned, mapsFilled
-    case chainFilled, metaPinned, preflightDone, generationRenamed
+    case chainFilled, metaPinned, preflightCopyBuilt, preflightDone, generationRenamed
     case flipped, linkAttached, linkPinned, liveRecorded, changeRecorded
     case retireStarted, retireRenamed, retirePartlyRemoved, retireRemoved, retireRecorded
     case mergePinned, mergeRunEnded, mergeEnded, mergeUnpinned

@@ -24,7 +24,8 @@ extension EndToEnd {
 
         static let building: [FaultPoint] = [
             .generationRecorded, .buildFolderMade, .chainPinned, .stageLoaded, .stagePinned, .mapsPinned, .mapsFilled,
-            .chainFilled, .metaPinned, .preflightDone, .generationRenamed, .flipped, .liveRecorded, .changeRecorded,
+            .chainFilled, .metaPinned, .preflightCopyBuilt, .preflightDone, .generationRenamed, .flipped, .liveRecorded,
+            .changeRecorded,
         ]
         static let retiring: [FaultPoint] = [
             .retireStarted, .retireRenamed, .retirePartlyRemoved, .retireRemoved, .retireRecorded, .stateCollected,

@@ -28,6 +28,7 @@ struct Preflight {
         try GenerationBuilder(
             directory: copy, chain: chainWithSmallState(), number: number, transfer: [:], artifact: artifact
         ).build()
+        FaultPoint.preflightCopyBuilt.hit()
         let built = copy.building(number)
         for (index, stage) in chain.stages.enumerated() {
             let program = try BPFProgram.pinned(at: built.stage(index + 1))

@@ -7,7 +7,8 @@ set -euo pipefail
 
 build=(make git binutils ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
 # systemd: systemd-socket-activate and systemd-analyze. util-linux: setpriv, unshare. libcap2-bin: capsh.
-run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3)
+# xdp-tools: objects that nobody wrote for Sluice, to adopt.
+run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3 xdp-tools)
 lint=(clang-format shellcheck)
 container=(systemd-container debootstrap socat)
 

@@ -9,7 +9,7 @@ internal import Glibc
 /// taken out of it as owners of their own, and the object may go. Not thread-safe: use it on one thread.
 public final class BPFObject {
     public let name: String
-    private let raw: OpaquePointer
+    let raw: OpaquePointer
     private let btf: BTF?
     private let tags: [String: [String]]
     /// All but the compiler's own maps. Kept by name, as libbpf gives a map that reuses another one that one's name.
@@ -18,6 +18,7 @@ public final class BPFObject {
     /// Parses an object (`bpf_object__open_mem`).
     /// - Throws: when it is no BPF object or libbpf finds fault with it.
     public init(bytes: [UInt8], name: String) throws(BPFError) {
+        LoadHook.install
         let (opened, said) = LibbpfLog.capture {
             // libbpf copies what it keeps; the name is for its messages.
             bytes.withUnsafeBytes { buffer -> OpaquePointer? in
@@ -164,16 +165,36 @@ public final class BPFObject {
     /// Loads one XDP program with its maps; the other programs of the object stay out.
     /// - Parameters:
     ///   - frags: `BPF_F_XDP_HAS_FRAGS` (Linux 5.18). All programs of a program array must agree in it.
-    ///   - companions: programs of type `BPF_PROG_TYPE_SYSCALL` (Linux 5.14) to load with it, on the same maps; for
+    ///   - helpers: programs of type `BPF_PROG_TYPE_SYSCALL` (Linux 5.14) to load with it, on the same maps; for
     ///     ``BPFProgram/run(context:)``.
+    ///   - companions: other XDP programs to load along, for a program array that the object fills itself.
     /// - Throws: with the verifier's whole log when it refuses.
-    public func loadXDP(program name: String, frags: Bool, with companions: [String] = []) throws(BPFError) {
+    public func loadXDP(
+        program name: String, frags: Bool, with helpers: [String] = [], companions: [String] = []
+    ) throws(BPFError) {
+        try load(name, frags: frags, helpers: helpers, companions: companions) { load in load() }
+    }
+
+    /// ``loadXDP(program:frags:with:companions:)``, with `load` around what libbpf does.
+    func load(
+        _ name: String, frags: Bool, helpers: [String] = [], companions: [String] = [],
+        around load: (() -> Int32) -> Int32
+    ) throws(BPFError) {
         let program = try unloaded(name)
-        let helpers = try companions.map { (helper) throws(BPFError) in try unloaded(helper) }
+        let helpers = try helpers.map { (helper) throws(BPFError) in try unloaded(helper) }
+        let companions = try companions.map { (other) throws(BPFError) in try unloaded(other) }
         var other = bpf_object__next_program(raw, nil)
         while let current = other {
-            bpf_program__set_autoload(current, current == program || helpers.contains(current))
+            bpf_program__set_autoload(
+                current, current == program || helpers.contains(current) || companions.contains(current))
             other = bpf_object__next_program(raw, current)
+        }
+        // What the section name says is not trusted: all programs of an array must agree in type, attach type and
+        // frags.
+        for each in [program] + companions {
+            bpf_program__set_type(each, BPF_PROG_TYPE_XDP)
+            bpf_program__set_expected_attach_type(each, BPF_XDP)
+            bpf_program__set_flags(each, frags ? UInt32(1 << 5) : 0)  // BPF_F_XDP_HAS_FRAGS
         }
         for helper in helpers {
             bpf_program__set_type(helper, BPF_PROG_TYPE_SYSCALL)
@@ -185,17 +206,12 @@ public final class BPFObject {
             bpf_map__set_pin_path(current, nil)
             map = bpf_object__next_map(raw, current)
         }
-        // What the section name says is not trusted: all programs of an array must agree in type, attach type and
-        // frags.
-        bpf_program__set_type(program, BPF_PROG_TYPE_XDP)
-        bpf_program__set_expected_attach_type(program, BPF_XDP)
-        bpf_program__set_flags(program, frags ? UInt32(1 << 5) : 0)  // BPF_F_XDP_HAS_FRAGS
         let log = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 1 << 20)
         defer { log.deallocate() }
         log[0] = 0
         // Used by libbpf only for a second try after a refusal; it costs nothing when the load succeeds.
         for each in [program] + helpers { bpf_program__set_log_buf(each, log.baseAddress, log.count) }
-        let (result, said) = LibbpfLog.capture { bpf_object__load(raw) }
+        let (result, said) = LibbpfLog.capture { load { bpf_object__load(raw) } }
         guard result == 0 else {
             let verifierLog = String(decoding: log.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             throw BPFError(

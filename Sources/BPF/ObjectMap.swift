@@ -48,6 +48,9 @@ public struct ObjectMap {
         let prefix = "sluice:before:"
         return tags.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
     }
+    /// Whether it asks for a pin by its name (`LIBBPF_PIN_BY_NAME`): the object's own way to say that it outlives a load.
+    /// To be asked before load, which takes that from it.
+    public var pinsItself: Bool { bpf_map__pin_path(raw) != nil }
 
     /// Its type, key and value in one normalised line: all on which two programs that share it must agree.
     public var layout: String {

@@ -7,6 +7,12 @@ public enum SluiceObjects {
     /// The root of an XDP hook: bpf/SluiceObjects/xdp_root.bpf.c.
     public static let xdpRoot = decode(xdpRootObject)
 
+    /// The stage that an adopted object's program is woven into: bpf/SluiceObjects/xdp_adopt.bpf.c.
+    public static let xdpAdopt = decode(xdpAdoptObject)
+
+    /// The same for a program that is called: bpf/SluiceObjects/xdp_adopt_call.bpf.c.
+    public static let xdpAdoptCall = decode(xdpAdoptCallObject)
+
     private static func decode(_ base64: String) -> [UInt8] {
         [UInt8](Data(base64Encoded: base64)!)
     }

@@ -2,6 +2,7 @@
 
 internal import BPF
 internal import SluiceAPI
+internal import SluiceObjects
 internal import StageKit
 
 /// Builds a generation beside the running one: loads, chains and pins everything in `t<n>`. Nothing of it is visible to
@@ -11,7 +12,7 @@ struct GenerationBuilder {
     let chain: ResolvedChain
     let number: Int
     let transfer: StateTransfer
-    /// Where a digest's copy of a plugin is.
+    /// Where a digest's copy of a plugin or an object is.
     let artifact: (String) -> String
 
     private var target: GenerationDirectory { directory.building(number) }
@@ -53,15 +54,13 @@ struct GenerationBuilder {
     private func load(_ stage: ResolvedStage, slot: Int, into array: borrowing BPFMap) throws {
         let plan = stage.plan
         let object = try BPFObject(contentsOf: "\(artifact(stage.artifact))/\(plan.object)")
-        try setConstants(of: object, plan: plan, slot: slot)
+        try setConstants(of: object, plan: plan)
         let before = transfer[stage.name] ?? [:]
         var newState: [(map: ObjectMap, path: String)] = []
         let maps = object.maps
         for map in maps {
             if let entries = plan.maps[map.name]?.maxEntries { try map.setMaxEntries(Int(entries)) }
-            if map.name == "sluice_chain" {
-                try map.reuse(array)
-            } else if let schema = stage.state[map.name] {
+            if let schema = stage.state[map.name] {
                 let path = directory.state(stage: stage.name, map: map.name, schema: schema)
                 if Bpffs.exists(path) {
                     try map.reuse(BPFMap.pinned(at: path))
@@ -76,8 +75,17 @@ struct GenerationBuilder {
             }
         }
         let merges = before.filter(\.value.merges).keys.sorted()
-        try object.loadXDP(
-            program: plan.program, frags: chain.frags, with: merges.map(StateMaps.mergeProgram(of:)))
+        // What keeps the stage ABI: the object itself, or around an adopted one's program our own.
+        let frame: BPFObject
+        if case .adopted(let adopted) = stage.source {
+            frame = try weave(object, plan.program, adopted, slot: slot, into: array)
+        } else {
+            frame = object
+            try setPlace(of: object, slot: slot, in: array)
+            try object.loadXDP(
+                program: plan.program, frags: chain.frags, with: merges.map(StateMaps.mergeProgram(of:)))
+        }
+        let program = try frame.program(stage.isPlugin ? plan.program : Self.adopt)
         FaultPoint.stageLoaded.hit()
         for (map, path) in newState {
             try Bpffs.makeFolder("\(directory.path)/state")
@@ -85,7 +93,6 @@ struct GenerationBuilder {
             try map.loaded().pin(at: path)
             FaultPoint.stateMapPinned.hit()
         }
-        let program = try object.program(plan.program)
         try program.pin(at: target.stage(slot))
         FaultPoint.stagePinned.hit()
         for name in merges {
@@ -100,6 +107,9 @@ struct GenerationBuilder {
         for section in object.dataSections {
             try section.loaded().pin(at: target.map(slot, section.sectionName!))
         }
+        if !stage.isPlugin {
+            try frame.loadedMap("sluice_counters").pin(at: target.map(slot, "sluice_counters"))
+        }
         FaultPoint.mapsPinned.hit()
         for declared in maps {
             guard let contents = plan.maps[declared.name] else { continue }
@@ -111,12 +121,41 @@ struct GenerationBuilder {
         try array.update(key: bytes(of: UInt32(slot)), value: bytes(of: program.fd.raw))
     }
 
-    private func setConstants(of object: BPFObject, plan: StagePlan, slot: Int) throws {
+    /// The program of bpf/SluiceObjects/xdp_adopt.bpf.c.
+    private static let adopt = "sluice_adopt"
+
+    /// Loads an adopted object as it is, so that the verifier has its say on it alone, and then woven into a stage.
+    private func weave(
+        _ object: BPFObject, _ program: String, _ adopted: AdoptedObject, slot: Int, into array: borrowing BPFMap
+    ) throws -> BPFObject {
+        // A program array that the object fills itself needs the programs that it is filled with.
+        let companions =
+            object.maps.contains { $0.type == .programArray } ? object.declarations.filter(\.isXDP).map(\.name) : []
+        let code = try object.loadXDPCode(program: program, frags: chain.frags, companions: companions)
+        func load(called: Bool) throws -> BPFObject {
+            let frame = try BPFObject(
+                bytes: called ? SluiceObjects.xdpAdoptCall : SluiceObjects.xdpAdopt, name: "xdp_adopt")
+            try setPlace(of: frame, slot: slot, in: array)
+            try frame.setConstant("sluice_proceed_on", to: adopted.proceedOn.reduce(0) { $0 | 1 << $1.xdp })
+            try frame.loadXDP(
+                program: Self.adopt, frags: chain.frags, around: code, named: program, called: called)
+            return frame
+        }
+        if !code.tailCalls, let frame = try? load(called: false) { return frame }
+        return try load(called: true)
+    }
+
+    /// Tells a stage its place in the chain.
+    private func setPlace(of object: BPFObject, slot: Int, in array: borrowing BPFMap) throws {
+        try object.map("sluice_chain")?.reuse(array)
         let isLast = slot == chain.stages.count
         try object.setConstant("sluice_next", to: isLast ? 0 : slot + 1)
         try object.setConstant("sluice_counting", to: chain.spec.counters ? 1 : 0)
         try object.setConstant("sluice_frags", to: chain.frags ? 1 : 0)
         try object.setConstant("sluice_on_fault", to: chain.spec.onFault.xdp)
+    }
+
+    private func setConstants(of object: BPFObject, plan: StagePlan) throws {
         for (name, value) in plan.constants {
             switch value {
             case .integer(let number): try object.setConstant(name, to: number)

@@ -19,6 +19,12 @@ struct StateMaps: Sendable {
         var merges: Bool
     }
 
+    /// Those of an adopted object, which knows of no earlier layouts.
+    init(adopted schemas: [String: String]) {
+        self.schemas = schemas
+        predecessors = []
+    }
+
     init(of object: BPFObject, owner: String) {
         let maps = object.maps
         let programs = Set(object.programNames)

@@ -59,7 +59,7 @@ extension Manager {
                 }
                 plugin.version = request.version
                 spec.stages[index].source = .plugin(plugin)
-                let prepared = try await prepare(spec)
+                let prepared = try await prepare(spec, keepingObjects: true)
                 change.lap("plan")
                 let result = try commitIfNeeded(prepared, change, replace: false)
                 updateRuns()

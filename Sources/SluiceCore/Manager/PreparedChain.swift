@@ -9,7 +9,7 @@ internal import StageKit
 struct PreparedChain {
     var hook: HookID
     var resolved: ResolvedChain
-    /// The installed folder of each artifact, by digest.
+    /// The installed folder or the object of each artifact, by digest.
     var sources: [String: String]
     var live: StoredGeneration?
     var plan: ChainPlan
@@ -21,7 +21,9 @@ struct PreparedChain {
 
 extension Manager {
     /// Answers every question a spec leaves open, with the plugins' help, and checks the answers. Changes nothing.
-    func prepare(_ spec: ChainSpec) async throws -> PreparedChain {
+    /// - Parameter keepingObjects: whether adopted stages stay what they are in the live generation, whatever has become
+    ///   of the files they were read from.
+    func prepare(_ spec: ChainSpec, keepingObjects: Bool = false) async throws -> PreparedChain {
         let hook = try HookID(parsing: spec.hook)
         let live = try liveGeneration(of: hook)
         let frags = try spec.frags ?? live?.resolved.frags ?? XDPHook(directory: directory(hook)).needsFrags()
@@ -56,10 +58,18 @@ extension Manager {
             for try await (index, answer) in group { answers[index] = answer }
             return answers
         }
+        var notes: [String] = []
         for (index, stage) in spec.stages.enumerated() {
-            guard let answer = answers[index], case .plugin(var plugin) = stage.source else {
-                throw APIErrorBody.refused("\(hook): stage \"\(stage.name)\": objects cannot be adopted yet")
+            if case .object(let source) = stage.source {
+                let kept = keepingObjects ? live?.resolved.stages.first { $0.name == stage.name } : nil
+                let adopted = try prepare(stage, adopting: source, frags: frags, kept: kept)
+                resolved.spec.stages[index] = adopted.spec
+                resolved.stages.append(adopted.resolved)
+                sources[adopted.resolved.artifact] = adopted.path
+                maps[stage.name] = StateMaps(adopted: adopted.resolved.state)
+                notes += adopted.notes
             }
+            guard let answer = answers[index], case .plugin(var plugin) = stage.source else { continue }
             guard !frags || answer.plan.frags else {
                 throw APIErrorBody.refused(
                     "\(hook): stage \"\(stage.name)\" does not cope with packets in fragments, but the chain takes them; "
@@ -82,7 +92,7 @@ extension Manager {
             sources[answer.digest] = answer.installed.path
         }
         let fates = try await fates(of: live, in: resolved, maps)
-        var notes = fates.map(\.note)
+        notes += fates.map(\.note)
         if let live {
             try checkRoot(resolved, against: live.resolved)
             let survey = try XDPHook(directory: directory(hook)).survey()

@@ -4,7 +4,8 @@ internal import CDigest
 internal import Foundation
 internal import SluiceAPI
 
-/// Content-addressed copies of plugin folders: the exact executable and objects every kept generation was built from.
+/// Content-addressed copies of plugin folders and adopted objects: the exact executable and objects every kept
+/// generation was built from. A lone object is kept as a folder that holds nothing else.
 struct Artifacts {
     let folder: String
     /// Digests of folders already hashed, by what would differ if a file in them did.
@@ -17,17 +18,17 @@ struct Artifacts {
 
     func path(_ digest: String) -> String { "\(folder)/\(digest)" }
 
-    /// A folder's digest: the SHA-256 of its files' names and SHA-256es, in order of name.
+    /// The digest of a folder, or of a lone file: the SHA-256 of its files' names and SHA-256es, in order of name.
     mutating func digest(of source: String) throws -> String {
         let names = try files(in: source)
-        let stamp = try names.map { name -> String in
-            let attributes = try FileManager.default.attributesOfItem(atPath: resolved("\(source)/\(name)"))
+        let stamp = try names.map { name, path -> String in
+            let attributes = try FileManager.default.attributesOfItem(atPath: resolved(path))
             let parts = [FileAttributeKey.systemFileNumber, .size, .modificationDate].map { "\(attributes[$0] ?? "")" }
             return ([name] + parts).joined(separator: "|")
         }.joined(separator: "\n")
         let key = "\(source)\n\(stamp)"
         if let digest = known[key] { return digest }
-        let list = try names.map { "\(try Self.digest(file: "\(source)/\($0)"))  \($0)\n" }.joined()
+        let list = try names.map { "\(try Self.digest(file: $1))  \($0)\n" }.joined()
         let digest = Self.digest(Array(list.utf8))
         known[key] = digest
         return digest
@@ -49,9 +50,9 @@ struct Artifacts {
         let building = "\(folder)/.building-\(digest)"
         try? FileManager.default.removeItem(atPath: building)
         try FileManager.default.createDirectory(atPath: building, withIntermediateDirectories: false)
-        for name in try files(in: source) {
+        for (name, path) in try files(in: source) {
             // Of a link what it leads to: the copy must not change when that does.
-            try FileManager.default.copyItem(atPath: resolved("\(source)/\(name)"), toPath: "\(building)/\(name)")
+            try FileManager.default.copyItem(atPath: resolved(path), toPath: "\(building)/\(name)")
             try writeOut("\(building)/\(name)")
         }
         try writeOut(building)
@@ -96,12 +97,16 @@ struct Artifacts {
         URL(fileURLWithPath: path).resolvingSymlinksInPath().path
     }
 
-    /// The regular files, and the links to such; to read a pipe would wait without end.
-    private func files(in folder: String) throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter { name in
-            var status = stat()
-            return stat("\(folder)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-        }
+    /// A folder's regular files and the links to such, by name; to read a pipe would wait without end. Or the one file.
+    private func files(in source: String) throws -> [(name: String, path: String)] {
+        if Self.type(source) == S_IFREG { return [((source as NSString).lastPathComponent, source)] }
+        return try FileManager.default.contentsOfDirectory(atPath: source).sorted()
+            .map { ($0, "\(source)/\($0)") }.filter { Self.type($0.1) == S_IFREG }
+    }
+
+    private static func type(_ path: String) -> mode_t? {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
     }
 
     /// SHA256_DIGEST_STRING_LENGTH: 32 bytes in hexadecimal, and the end.

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLibBPF
+internal import Glibc
+
+extension BPFObject {
+    /// Loads an XDP program as it is, as ``loadXDP(program:frags:companions:)`` does, and gives what was loaded, to be
+    /// woven into a stage.
+    public func loadXDPCode(
+        program name: String, frags: Bool, companions: [String] = []
+    ) throws(BPFError) -> ProgramCode {
+        var code: ProgramCode?
+        try load(name, frags: frags, companions: companions) { load in
+            guard let program = bpf_object__find_program_by_name(raw, name) else { return load() }
+            return LoadHook.with(
+                { program, options in
+                    code = self.code(program, options.pointee)
+                    return 0
+                }, for: program, load)
+        }
+        return code!
+    }
+
+    /// Loads one of our own XDP programs with an adopted one in the place of its body. The object of the adopted one
+    /// must still live.
+    /// - Parameters:
+    ///   - adopted: the adopted program's C name.
+    ///   - called: whether it becomes a function that the stage calls, not a part of the stage: 9 ns dearer where the
+    ///     kernel guards returns, but nothing needs to be known of its stack, and its own tail calls come back.
+    public func loadXDP(
+        program name: String, frags: Bool, around code: ProgramCode, named adopted: String, called: Bool
+    ) throws(BPFError) {
+        var failure: BPFError?
+        var woven: WovenCode?
+        do throws(BPFError) {
+            try load(name, frags: frags) { load in
+                guard let program = bpf_object__find_program_by_name(raw, name) else { return load() }
+                return LoadHook.with(
+                    { program, options in
+                        do throws(BPFError) {
+                            let stage = self.code(program, options.pointee)
+                            woven = try Weaver(
+                                stage: stage, program: code, name: adopted, form: called ? .call : .inline
+                            ).weave()
+                            return woven!.replace(program, options)
+                        } catch {
+                            failure = error
+                            return -EINVAL
+                        }
+                    }, for: program, load)
+            }
+        } catch {
+            throw failure ?? error
+        }
+        withExtendedLifetime(woven) {}
+    }
+
+    private func code(_ program: OpaquePointer, _ options: bpf_prog_load_opts) -> ProgramCode {
+        var size: UInt32 = 0
+        let types = options.prog_btf_fd == 0 ? nil : bpf_object__btf(raw).flatMap { btf__raw_data($0, &size) }
+        return ProgramCode(program, options, btf: Array(UnsafeRawBufferPointer(start: types, count: Int(size))))
+    }
+
+    /// A program as the object declares it.
+    public struct Declaration: Sendable {
+        public var name: String
+        /// The ELF section, which by libbpf's convention names the hook.
+        public var section: String
+        /// Whether it is for the XDP hook, as its section says.
+        public var isXDP: Bool { Self.base(section) != nil }
+        /// Whether it copes with packets in fragments, as its section says.
+        public var hasFrags: Bool { Self.base(section) == "xdp.frags" }
+
+        /// `xdp`, `xdp.frags`, and what older loaders took too: `xdp_firewall`, `xdp/ingress`. Not those for the maps
+        /// of devices and CPUs, which are programs of another kind.
+        private static func base(_ section: String) -> Substring? {
+            let parts = section.split(separator: "/", maxSplits: 1)
+            guard let first = parts.first, first.hasPrefix("xdp"),
+                first == "xdp" || first == "xdp.frags" || first.hasPrefix("xdp_"),
+                parts.count == 1 || !["devmap", "cpumap"].contains(parts[1])
+            else { return nil }
+            return first
+        }
+    }
+
+    public var declarations: [Declaration] {
+        var result: [Declaration] = []
+        var program = bpf_object__next_program(raw, nil)
+        while let current = program {
+            result.append(
+                Declaration(
+                    name: String(cString: bpf_program__name(current)),
+                    section: String(cString: bpf_program__section_name(current))))
+            program = bpf_object__next_program(raw, current)
+        }
+        return result
+    }
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import StageKit
+import StageTesting
 import Testing
 import VolumetricDoS
 

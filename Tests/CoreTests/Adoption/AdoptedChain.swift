@@ -111,9 +111,9 @@ struct AdoptedChain {
 
 /// Frames of many kinds, the same for the same seed: addresses and ports from small sets, the rest anything.
 struct RandomPackets {
-    private var state: UInt64
+    private var random: SeededGenerator
 
-    init(seed: UInt64) { state = seed }
+    init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
     mutating func next() -> [UInt8] {
         var packet: [UInt8] = [2, 0, 0, 0, 0, byte(), 2, 0, 0, 0, 0, byte()]
@@ -137,16 +137,7 @@ struct RandomPackets {
         return chance(8) ? Array(packet.prefix(14 + number(20))) : packet
     }
 
-    private mutating func number(_ count: Int) -> Int { Int(word() % UInt64(count)) }
+    private mutating func number(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
     private mutating func chance(_ of: Int) -> Bool { number(of) == 0 }
-    private mutating func byte() -> UInt8 { UInt8(truncatingIfNeeded: word() >> 24) }
-
-    /// SplitMix64.
-    private mutating func word() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
-        return word ^ (word >> 31)
-    }
+    private mutating func byte() -> UInt8 { UInt8(truncatingIfNeeded: random.next() >> 24) }
 }

@@ -10,11 +10,11 @@ public struct CanaryBound: Sendable, Equatable, CustomStringConvertible {
     /// By how much at most, in percentage points.
     public var points: Double
 
-    /// What a splitter counts.
-    public static let quantities = ["drop", "aborted", "invalid", "fallthrough", "pass", "tx", "redirect"]
+    /// What a splitter counts. A number that is no verdict counts as `aborted`, as the kernel takes it.
+    public static let quantities = ["drop", "aborted", "fallthrough", "pass", "tx", "redirect"]
 
     /// What holds unless something else is asked for.
-    public static let defaults = ["drop>+1%", "aborted>+0.1%", "invalid>+0.1%", "fallthrough>+0%"]
+    public static let defaults = ["drop>+1%", "aborted>+0.1%", "fallthrough>+0%"]
 
     public init(parsing text: String) throws(APIErrorBody) {
         guard let match = text.wholeMatch(of: /([a-z]+)(>\+|<-)([0-9]+(\.[0-9]+)?)%/), let points = Double(match.3),
@@ -37,17 +37,5 @@ public struct CanaryBound: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         "\(quantity)\(isAbove ? ">+" : "<-")\(Percent.text(points))"
-    }
-}
-
-/// Percentages for people.
-public enum Percent {
-    /// `5%`, `0.1%`, `33.33%`: at most four digits behind the point.
-    public static func text(_ value: Double) -> String {
-        let parts = Int64((value * 10_000).rounded())
-        var digits = String(parts.magnitude % 10_000)
-        digits = String(repeating: "0", count: 4 - digits.count) + digits
-        while digits.last == "0" { digits.removeLast() }
-        return "\(parts < 0 ? "-" : "")\(parts.magnitude / 10_000)\(digits.isEmpty ? "" : "." + digits)%"
     }
 }

@@ -23,6 +23,16 @@ public struct CanaryRequest: Codable, Sendable, Equatable {
     }
 }
 
+/// Ends a canary by hand.
+public struct CanaryEndRequest: Codable, Sendable, Equatable {
+    /// Kept in the audit trail.
+    public var message: String
+
+    public init(message: String = "") {
+        self.message = message
+    }
+}
+
 /// A canary that is under way.
 public struct CanaryStatus: Codable, Sendable, Equatable {
     /// The generation that is tried; the chain's `live` one has the rest of the traffic.

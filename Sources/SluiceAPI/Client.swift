@@ -77,6 +77,16 @@ public struct SluiceClient: Sendable {
         try await post(path(hook, "upgrade"), request)
     }
 
+    /// `POST /v1/chains/{hook}/canary/promote`
+    public func promoteCanary(_ hook: String, _ request: CanaryEndRequest = .init()) async throws -> ChangeReport {
+        try await post(path(hook, "canary/promote"), request)
+    }
+
+    /// `POST /v1/chains/{hook}/canary/abort`
+    public func abortCanary(_ hook: String, _ request: CanaryEndRequest = .init()) async throws -> ChangeReport {
+        try await post(path(hook, "canary/abort"), request)
+    }
+
     /// `POST /v1/chains/{hook}/detach`
     public func detach(_ hook: String, _ request: DetachRequest = .init()) async throws -> ChangeReport {
         try await post(path(hook, "detach"), request)

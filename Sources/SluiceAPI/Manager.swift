@@ -31,6 +31,8 @@ public protocol ManagerService: Sendable {
     func apply(_ request: ApplyRequest, by caller: Caller) async throws -> ChangeReport
     func rollback(_ hook: String, _ request: RollbackRequest, by caller: Caller) async throws -> ChangeReport
     func upgrade(_ hook: String, _ request: UpgradeRequest, by caller: Caller) async throws -> ChangeReport
+    func promoteCanary(_ hook: String, _ request: CanaryEndRequest, by caller: Caller) async throws -> ChangeReport
+    func abortCanary(_ hook: String, _ request: CanaryEndRequest, by caller: Caller) async throws -> ChangeReport
     func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport
     /// What the kernel and the machine give.
     func probe() async throws -> ProbeReport

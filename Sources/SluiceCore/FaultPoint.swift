@@ -14,6 +14,8 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case retireStarted, retireRenamed, retirePartlyRemoved, retireRemoved, retireRecorded
     case mergePinned, mergeRunEnded, mergeEnded, mergeUnpinned
     case rollbackFlipped, rollbackRecorded
+    case splitterBuilt, canaryRecorded, canarySplit, canaryStepped, canaryFlipped, candidateRecorded, splitterRemoved
+    case canaryEnded
     case foreignPinned, foreignRemoved, restoreMarked, foreignRestored
     case detachRecorded, linkDetached, hookPartlyRemoved
     case stateCollected, artifactsCollected

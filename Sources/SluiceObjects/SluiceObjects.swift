@@ -13,6 +13,9 @@ public enum SluiceObjects {
     /// The same for a program that is called: bpf/SluiceObjects/xdp_adopt_call.bpf.c.
     public static let xdpAdoptCall = decode(xdpAdoptCallObject)
 
+    /// What divides the traffic while a canary is on: bpf/SluiceObjects/xdp_splitter.bpf.c.
+    public static let xdpSplitter = decode(xdpSplitterObject)
+
     private static func decode(_ base64: String) -> [UInt8] {
         [UInt8](Data(base64Encoded: base64)!)
     }

@@ -14,6 +14,8 @@ extension ObjectSchema {
                 .optional("minPackets", .integer, "What the candidate must have seen to be judged within a step."),
             ]),
         .init(
+            "CanaryEndRequest", "Ends a canary by hand.", [.needed("message", .string, "Kept in the audit trail.")]),
+        .init(
             "CanaryStatus", "A canary that is under way.",
             [
                 .needed("candidate", .integer, "The generation that is tried."),

@@ -74,6 +74,18 @@ extension Endpoint {
             .json(try await $0.manager.upgrade($0.hook, $0.body.decode(), by: $0.caller))
         },
         .write(
+            "/v1/chains/{hook}/canary/promote", "Give the candidate of a canary all of the traffic",
+            body: "CanaryEndRequest", answer: .object("ChangeReport")
+        ) {
+            .json(try await $0.manager.promoteCanary($0.hook, $0.body.decode(), by: $0.caller))
+        },
+        .write(
+            "/v1/chains/{hook}/canary/abort", "End a canary; the live generation has all of the traffic again",
+            body: "CanaryEndRequest", answer: .object("ChangeReport")
+        ) {
+            .json(try await $0.manager.abortCanary($0.hook, $0.body.decode(), by: $0.caller))
+        },
+        .write(
             "/v1/chains/{hook}/detach", "Take a chain off its hook; its history stays", body: "DetachRequest",
             answer: .object("ChangeReport")
         ) {

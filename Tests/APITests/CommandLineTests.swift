@@ -59,11 +59,20 @@ import Testing
         try await ServerFixture.run { server async throws in
             #expect(try await server.sluicectl("rollback", "xdp:eth0", "--to", "2", "--message", "r").status == 0)
             #expect(try await server.sluicectl("upgrade", "xdp:eth0", "dos", "--to", "1.1").status == 0)
+            #expect(
+                try await server.sluicectl(
+                    "upgrade", "xdp:eth0", "dos", "--canary", "1%,10%", "--for", "5m", "--abort-if", "drop>+2%",
+                    "--no-wait"
+                ).status == 0)
+            #expect(try await server.sluicectl("canary", "promote", "xdp:eth0", "-m", "r").status == 0)
+            #expect(try await server.sluicectl("canary", "abort", "xdp:eth0").status == 0)
             #expect(try await server.sluicectl("detach", "xdp:eth0", "--message", "r", "--restore").status == 0)
             #expect(try await server.sluicectl("gc").status == 0)
             #expect(
                 server.manager.calls == [
-                    "rollback xdp:eth0 2 r", "upgrade xdp:eth0 dos 1.1", "detach xdp:eth0 r true", "gc",
+                    "rollback xdp:eth0 2 r", "upgrade xdp:eth0 dos 1.1",
+                    "upgrade xdp:eth0 dos newest [1.0, 10.0] 300.0 [\"drop>+2%\"]", "promote xdp:eth0 r",
+                    "abort xdp:eth0 ", "detach xdp:eth0 r true", "gc",
                 ])
         }
     }

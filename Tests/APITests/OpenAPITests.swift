@@ -76,6 +76,7 @@ import Testing
             CanaryRequest(shares: [5], seconds: 60, abortIf: ["drop>+1%"], minPackets: 1),
             CanaryRequest(shares: [5], seconds: 60),
         ],
+        "CanaryEndRequest": [CanaryEndRequest()],
         "CanaryStatus": [Samples.canary],
         "DetachRequest": [DetachRequest()],
         "ChainStatus": [everything, Samples.emptyChain],

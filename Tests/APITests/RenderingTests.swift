@@ -33,6 +33,28 @@ import Testing
                 """)
     }
 
+    @Test func aChainWithACanaryOnIt() {
+        #expect(
+            Status.text(Samples.canaryChain, .plain) == """
+                xdp:eth0: live, generation 3, native mode, on fault: pass, since 2026-01-02T03:04:05Z
+                  STAGE  RUNS                  PACKETS           BYTES     NEXT  PASS       DROP
+                  dos    volumetric-dos 1.1  1,234,567  98,765,432,100  234,567     0  1,000,000
+                  canary: generation 4 has 10% of the flows, step 2 of 3, 107.5 s until it is promoted
+                  aborted if drop>+1%
+                  TRAFFIC  SIDE            PACKETS           BYTES     NEXT  PASS       DROP
+                  live     generation 3  1,234,567  98,765,432,100  234,567     0  1,000,000
+                  canary   generation 4        100           6,400        0     0         25
+                  STAGE  RUNS                PACKETS  BYTES  NEXT  PASS  DROP
+                  dos    volumetric-dos 1.2        -      -     -     -     -
+                  7 packets found no live generation: they were given the verdict "pass"
+                  note: nothing was filtered for 3.21 s after the boot
+
+                """)
+        #expect(
+            Status.text([Samples.canaryChain], .plain).contains(
+                "canary: generation 4 has 10% of the flows: 100 packets, drop 25% against 81%, 107.5 s left"))
+    }
+
     @Test func statsWithTheStagesOwnTables() {
         #expect(
             Stats.text(Samples.stats, nil, .plain) == """

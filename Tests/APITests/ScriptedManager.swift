@@ -74,7 +74,15 @@ final class ScriptedManager: ManagerService {
         try answer("rollback \(hook) \(request.to ?? -1) \(request.message)", Samples.change, by: caller)
     }
     func upgrade(_ hook: String, _ request: UpgradeRequest, by caller: Caller) async throws -> ChangeReport {
-        try answer("upgrade \(hook) \(request.stage) \(request.version ?? "newest")", Samples.change, by: caller)
+        let canary = request.canary.map { " \($0.shares) \($0.seconds) \($0.abortIf ?? [])" } ?? ""
+        return try answer(
+            "upgrade \(hook) \(request.stage) \(request.version ?? "newest")\(canary)", Samples.change, by: caller)
+    }
+    func promoteCanary(_ hook: String, _ request: CanaryEndRequest, by caller: Caller) async throws -> ChangeReport {
+        try answer("promote \(hook) \(request.message)", Samples.change, by: caller)
+    }
+    func abortCanary(_ hook: String, _ request: CanaryEndRequest, by caller: Caller) async throws -> ChangeReport {
+        try answer("abort \(hook) \(request.message)", Samples.change, by: caller)
     }
     func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport {
         try answer("detach \(hook) \(request.message) \(request.restore)", Samples.change, by: caller)

@@ -77,7 +77,41 @@ extension EndToEnd {
                 },
                 act: { try $0.ctl("detach", "xdp:edge0", "--restore") }, old: 7, new: nil,
                 points: [.restoreMarked, .detachRecorded, .linkDetached, .foreignRestored, .hookPartlyRemoved]),
+            Action(
+                name: "canary", prepare: { site in for port in [6, 7] { try site.apply(Site.dropping(port: port)) } },
+                act: { try canary($0) }, old: 7, new: 7,
+                points: [
+                    .generationRecorded, .generationRenamed, .splitterBuilt, .canaryRecorded, .canarySplit,
+                ]),
+            Action(
+                name: "canary step",
+                prepare: { site in for port in [6, 7] { try site.apply(Site.dropping(port: port)) } },
+                act: { try canary($0, share: "99.98%,99.99%", time: "300ms") }, old: 7, new: 7,
+                points: [.canaryStepped]),
+            Action(
+                name: "promotion",
+                prepare: { site in
+                    for port in [5, 6, 7] { try site.apply(Site.dropping(port: port)) }
+                    _ = try canary(site)
+                },
+                act: { try $0.ctl("canary", "promote", "xdp:edge0") }, old: 7, new: 7,
+                points: [.canaryFlipped, .candidateRecorded, .splitterRemoved, .canaryEnded] + retiring),
+            Action(
+                name: "abort",
+                prepare: { site in
+                    for port in [6, 7] { try site.apply(Site.dropping(port: port)) }
+                    _ = try canary(site)
+                },
+                act: { try $0.ctl("canary", "abort", "xdp:edge0") }, old: 7, new: 7,
+                points: [
+                    .canaryFlipped, .splitterRemoved, .retireRenamed, .retirePartlyRemoved, .retireRemoved,
+                    .canaryEnded,
+                ]),
         ]
+
+        static func canary(_ site: Site, share: String = "50%", time: String = "1h") throws -> Site.Result {
+            try site.ctl("upgrade", "xdp:edge0", "dos", "--to", "1.1", "--canary", share, "--for", time, "--no-wait")
+        }
 
         @Test func noStepIsLeftOut() {
             let tried = Set(Self.actions.flatMap(\.points) + StateCrashTests.points)

@@ -175,11 +175,11 @@ extension EndToEnd {
         }
 
         /// As a reboot does it: pins and links are gone.
-        static func loseKernel(_ site: Site) throws {
+        static func loseKernel(_ site: Site, interface: String = "edge0") throws {
             try site.lab.check(["find", site.bpffs, "-type", "f", "-delete"])
             try site.lab.check(["find", site.bpffs, "-mindepth", "1", "-type", "d", "-delete"])
             try site.lab.until("the link is gone") {
-                try !site.lab.check(["ip", "link", "show", "edge0"]).contains("xdp")
+                try !site.lab.check(["ip", "link", "show", interface]).contains("xdp")
             }
         }
     }

@@ -64,7 +64,7 @@ struct HookDirectory {
         else { return nil }
         let id = slot.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
         if try canary.isSplitter(id) {
-            let manifest: CanaryManifest = try FrozenJSON.read(canary.meta)
+            let manifest = try canary.manifest()
             return Traffic(live: manifest.stable, candidate: manifest.candidate)
         }
         let live = try generations().last { number in

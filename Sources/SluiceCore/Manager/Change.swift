@@ -36,7 +36,11 @@ struct Change {
 extension Manager {
     /// Builds a generation beside the running one, tries it, and flips to it. When anything fails before the flip, the
     /// kernel, the database and the artifacts are as they were.
-    func commit(_ prepared: PreparedChain, _ change: Change, replace: Bool) throws -> ChainChange {
+    ///
+    /// With a canary the generation gets a share of the flows first, and the flip comes later or never.
+    func commit(
+        _ prepared: PreparedChain, _ change: Change, replace: Bool, canary: CanaryPlan? = nil
+    ) throws -> ChainChange {
         var change = change
         let hook = prepared.hook
         let directory = directory(hook)
@@ -44,6 +48,7 @@ extension Manager {
         let chain = prepared.resolved
         var lines: [String] = []
         if let live = prepared.live?.number { _ = try mergeState(into: live, of: hook) }
+        if canary != nil { try checkCanary(prepared) }
         let survey = try failing("\(change.action) \(hook)") { try xdp.survey() }
         // A chain that waits for its interface changes all the same, and is attached when that comes.
         let isWaiting = survey.isWaiting && prepared.live != nil
@@ -65,9 +70,22 @@ extension Manager {
                 try Bpffs.removeTree(directory.path)
                 try xdp.makeRoot(for: chain)
             }
-            let tried = try raise(chain, as: number, in: directory, taking: prepared.transfer) { change.lap($0) }
+            let tried = try raise(
+                chain, as: number, in: directory, taking: prepared.transfer, flips: canary == nil
+            ) { change.lap($0) }
             lines.append(
                 "generation \(number): \(chain.stages.count) stages loaded, \(tried) sample packets as expected")
+            if let canary, let live = prepared.live?.number {
+                lines += try startCanary(canary, of: number, beside: live, chain, change)
+                change.lap("split")
+                record(
+                    "canary", hook.description, outcome: "done", by: change.author,
+                    (lines.dropFirst() + (change.message.isEmpty ? [] : ["message: \(change.message)"]))
+                        .joined(separator: "; "))
+                return ChainChange(
+                    hook: hook.description, from: live, to: live, canary: number, lines: lines + prepared.plan.notes,
+                    timings: change.timings)
+            }
             if isWaiting { lines.append("the root is attached when there is an interface \"\(hook.interface)\"") }
             if attaches {
                 let (mode, notes) = try xdp.attach(mode: chain.spec.mode, replace: replace)
@@ -150,17 +168,23 @@ extension Manager {
     private func discard(_ number: Int, of hook: HookID, backTo live: Int?) {
         let directory = directory(hook)
         do {
-            if let live, try directory.live() == number { try directory.flip(to: live) }
+            if let live, try directory.traffic() != HookDirectory.Traffic(live: live) { try directory.flip(to: live) }
+            canaries[hook] = nil
             if try live == nil && !directory.isAttached() {
                 try Bpffs.removeTree(directory.path)
             } else {
                 try Bpffs.removeTree(directory.building(number).path)
+                if directory.canary.exists {
+                    waitForPacketsInFlight()
+                    try Bpffs.removeTree(directory.canary.path)
+                }
                 if Bpffs.exists(directory.generation(number).path) {
                     waitForPacketsInFlight()
                     try directory.remove(number)
                 }
                 _ = try directory.collectState()
             }
+            try store.endCanary(of: hook.description)
             try store.forget(number, of: hook.description)
             _ = try collectArtifacts()
         } catch {
@@ -168,19 +192,21 @@ extension Manager {
         }
     }
 
-    /// Removes the oldest generations beyond the number to keep; never the live one nor the one before it. Failures are
-    /// told, not thrown: the change itself is done.
+    /// Removes the oldest generations beyond the number to keep; never the live one, the one before it or a
+    /// canary's candidate. Failures are told, not thrown: the change itself is done.
     func retire(_ hook: HookID) -> [String] {
         let directory = directory(hook)
         var lines: [String] = []
         do {
-            let live = try directory.live()
+            let traffic = try directory.traffic()
+            let live = traffic?.live
             let previous = try previousGeneration(of: hook, live: live)
             var numbers = try directory.generations()
             guard numbers.count > configuration.keep else { return [] }
             FaultPoint.retireStarted.hit()
             waitForPacketsInFlight()
-            for number in numbers where numbers.count > configuration.keep && number != live && number != previous {
+            for number in numbers
+            where numbers.count > configuration.keep && ![live, traffic?.candidate, previous].contains(number) {
                 try directory.remove(number)
                 try store.setState(.retired, of: number, hook.description)
                 FaultPoint.retireRecorded.hit()

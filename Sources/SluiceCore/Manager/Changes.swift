@@ -18,20 +18,27 @@ extension Manager {
 
     public func apply(_ request: ApplyRequest, by caller: Caller) async throws -> ChangeReport {
         let specs = try SpecParser.parse(request.spec, source: request.source)
+        let canary = try request.canary.map { request throws(APIErrorBody) in try CanaryPlan(request) }
         return try await exclusively {
             // All chains are checked before the first is changed.
             var change = Change("apply", by: caller.name, message: request.message)
             var prepared: [PreparedChain] = []
             for spec in specs {
-                if let hook = try? HookID(parsing: spec.hook) { attend(hook) }
-                try await audited("apply", spec.hook, by: caller) { prepared.append(try await prepare(spec)) }
+                try await audited("apply", spec.hook, by: caller) {
+                    let hook = try HookID(parsing: spec.hook)
+                    attend(hook)
+                    try refuseDuringCanary(hook)
+                    let chain = try await prepare(spec)
+                    if canary != nil, chain.plan.action != .none { try checkCanary(chain) }
+                    prepared.append(chain)
+                }
             }
             change.lap("plan")
             var changes: [ChainChange] = []
             for chain in prepared {
                 changes.append(
                     try await audited("apply", chain.hook.description, by: caller) {
-                        try commitIfNeeded(chain, change, replace: request.replace)
+                        try commitIfNeeded(chain, change, replace: request.replace, canary: canary)
                     })
             }
             updateRuns()
@@ -40,11 +47,13 @@ extension Manager {
     }
 
     public func upgrade(_ hook: String, _ request: UpgradeRequest, by caller: Caller) async throws -> ChangeReport {
-        try await exclusively {
+        let canary = try request.canary.map { request throws(APIErrorBody) in try CanaryPlan(request) }
+        return try await exclusively {
             let id = try resolve(hook)
             return try await audited("upgrade", id.description, by: caller) {
                 var change = Change("upgrade", by: caller.name, message: request.message)
                 attend(id)
+                try refuseDuringCanary(id)
                 guard let live = try liveGeneration(of: id) else { throw notLive(id) }
                 var spec = live.resolved.spec
                 guard let index = spec.stages.firstIndex(where: { $0.name == request.stage }) else {
@@ -61,7 +70,7 @@ extension Manager {
                 spec.stages[index].source = .plugin(plugin)
                 let prepared = try await prepare(spec, keepingObjects: true)
                 change.lap("plan")
-                let result = try commitIfNeeded(prepared, change, replace: false)
+                let result = try commitIfNeeded(prepared, change, replace: false, canary: canary)
                 updateRuns()
                 return ChangeReport(chains: [result])
             }
@@ -83,7 +92,23 @@ extension Manager {
     private func rollback(_ hook: HookID, _ request: RollbackRequest, _ change: Change) throws -> ChangeReport {
         var change = change
         let directory = directory(hook)
-        guard let live = try directory.live() else { throw notLive(hook) }
+        guard let traffic = try directory.traffic() else { throw notLive(hook) }
+        let live = traffic.live
+        if let candidate = traffic.candidate {
+            guard request.to != candidate else {
+                throw APIErrorBody.conflict(
+                    "rollback \(hook): generation \(candidate) is being tried on a share of the flows; `sluicectl canary "
+                        + "promote \(hook)` gives it all of them")
+            }
+            // To go back from a canary is to end it.
+            let lines = try abortCanary(of: hook, because: "rolled back", &change)
+            if request.to ?? live == live {
+                return ChangeReport(chains: [
+                    ChainChange(
+                        hook: hook.description, from: live, to: live, lines: lines, timings: change.timings)
+                ])
+            }
+        }
         let pinned = try directory.generations()
         let kept = pinned.filter { $0 != live }.map(String.init).joined(separator: ", ")
         let back = "kept are: \(kept.isEmpty ? "none" : kept)"
@@ -187,6 +212,8 @@ extension Manager {
     /// - Returns: Those it ended, as they were.
     func endRecords(of hook: HookID) throws -> [StoredGeneration] {
         let open = try store.generations(of: hook.description).filter { $0.state != .retired }
+        canaries[hook] = nil
+        try store.endCanary(of: hook.description)
         for generation in open {
             if generation.state == .building {
                 try store.forget(generation.number, of: hook.description)
@@ -197,9 +224,13 @@ extension Manager {
         return open
     }
 
-    private func commitIfNeeded(_ chain: PreparedChain, _ change: Change, replace: Bool) throws -> ChainChange {
+    private func commitIfNeeded(
+        _ chain: PreparedChain, _ change: Change, replace: Bool, canary: CanaryPlan?
+    ) throws -> ChainChange {
         let directory = directory(chain.hook)
-        guard chain.plan.action == .none else { return try commit(chain, change, replace: replace) }
+        guard chain.plan.action == .none else {
+            return try commit(chain, change, replace: replace, canary: canary)
+        }
         var lines = ["nothing to change"]
         let xdp = XDPHook(directory: directory)
         let survey = try xdp.survey()

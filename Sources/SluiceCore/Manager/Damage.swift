@@ -7,6 +7,8 @@ internal import SluiceAPI
 enum Damage: Hashable {
     /// The root, its slot or its counters are not pinned, or something else than the root is attached.
     case root([String])
+    /// A canary whose splitter or one of whose generations is not as it was made.
+    case canary([String])
     /// The pin of a state map has gone. Programs still hold the map.
     case state(generation: Int, stage: Int, map: String, path: String)
     /// A generation's pins or its program array are not as they were built.
@@ -22,6 +24,7 @@ enum Damage: Hashable {
 
     var message: String {
         switch self {
+        case .canary(let what): "what the canary needs is damaged: \(what.joined(separator: ", "))"
         case .root(let what): "the root is damaged: \(what.joined(separator: ", "))"
         case .state(_, let stage, let map, _): "state map \"\(map)\" of stage \(stage) has lost its pin"
         case .generation(let number, let what, _):
@@ -68,6 +71,8 @@ extension Manager {
         var damage: [Damage] = []
         let root = try xdp.rootDamage()
         if !root.isEmpty { damage.append(.root(root)) }
+        let canary = try canaryDamage(directory)
+        if !canary.isEmpty { damage.append(.canary(canary)) }
         let live = try directory.live()
         let pinned = Set(try directory.generations())
         var unpinned: Set<String> = []
@@ -94,6 +99,18 @@ extension Manager {
         if case .unpinned = survey.place { damage.append(.link) }
         if !survey.isInPlace, !survey.isWaiting { damage.append(.place(survey)) }
         return damage
+    }
+}
+
+extension Manager {
+    /// What keeps the canary on a hook from being one; empty when there is none.
+    private func canaryDamage(_ directory: HookDirectory) throws -> [String] {
+        guard let traffic = try directory.traffic(), let candidate = traffic.candidate else { return [] }
+        let splitter = directory.canary.isWhole() ? [] : ["the splitter's pins or slots have gone"]
+        return try splitter
+            + [traffic.live, candidate].flatMap { number in
+                try directory.generation(number).damage().map { "generation \(number): \($0)" }
+            }
     }
 }
 

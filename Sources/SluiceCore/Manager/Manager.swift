@@ -41,6 +41,9 @@ public actor Manager: ManagerService {
     var isNewBoot = false
     /// Why wanted chains are not where they belong.
     var standing: [HookID: Standing] = [:]
+    /// The canaries under way, and the task that looks at them.
+    var canaries: [HookID: WatchedCanary] = [:]
+    var canaryClock: Task<Void, Never>?
     /// Tells of interfaces and network namespaces that come and go.
     private var watch: InterfaceWatch?
     /// Whether some chain needs the watch: udev and the timer wake the daemon for those in its own namespace only.
@@ -107,7 +110,7 @@ public actor Manager: ManagerService {
         return try await body()
     }
 
-    public func isBusy() -> Bool { changing || !runs.isEmpty || needsWatch }
+    public func isBusy() -> Bool { changing || !runs.isEmpty || !canaries.isEmpty || needsWatch }
 
     /// Watches the network namespaces of all wanted chains, from now on.
     func watchInterfaces() {

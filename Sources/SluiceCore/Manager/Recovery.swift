@@ -66,6 +66,7 @@ extension Manager {
         do {
             let directory = directory(hook)
             let wanted = try store.isWanted(hook.description)
+            if wanted == true { try settleCanary(hook) }
             if directory.exists {
                 try removeLeftovers(directory)
                 guard try settle(directory, wanted: wanted) else { return }

@@ -22,24 +22,34 @@ extension Manager {
     func updateRuns(after action: String = "start") {
         var wanted: Set<RunKey> = []
         for hook in (try? knownHooks()) ?? [] {
-            guard let live = (try? liveGeneration(of: hook)) ?? nil else { continue }
-            for (index, stage) in live.resolved.stages.enumerated() {
-                guard case .plugin(let plugin) = stage.source, plugin.runs else { continue }
-                let key = RunKey(hook: hook, stage: stage.name)
-                let config = live.resolved.spec.stages[index].config
-                wanted.insert(key)
-                if let run = runs[key], run.artifact == stage.artifact, run.config == config {
-                    guard run.generation != live.number else { continue }
-                    run.session.notify(
-                        action == "rollback" ? .rolledBack(generation: live.number) : .flipped(generation: live.number))
-                    runs[key]!.generation = live.number
-                } else {
-                    runs.removeValue(forKey: key)?.session.stop()
-                    startRun(key, plugin, stage.artifact, config, generation: live.number)
+            for (isCandidate, generation) in (try? generationsWithTraffic(of: hook)) ?? [] {
+                for (index, stage) in generation.resolved.stages.enumerated() {
+                    guard case .plugin(let plugin) = stage.source, plugin.runs else { continue }
+                    let key = RunKey(hook: hook, stage: stage.name, isCandidate: isCandidate)
+                    let config = generation.resolved.spec.stages[index].config
+                    let number = generation.number
+                    wanted.insert(key)
+                    if let run = runs[key], run.artifact == stage.artifact, run.config == config {
+                        guard run.generation != number else { continue }
+                        run.session.notify(
+                            action == "rollback" ? .rolledBack(generation: number) : .flipped(generation: number))
+                        runs[key]!.generation = number
+                    } else {
+                        runs.removeValue(forKey: key)?.session.stop()
+                        startRun(key, plugin, stage.artifact, config, generation: number)
+                    }
                 }
             }
         }
         for key in runs.keys where !wanted.contains(key) { runs.removeValue(forKey: key)?.session.stop() }
+    }
+
+    /// The live generation, and the one that is tried beside it.
+    private func generationsWithTraffic(of hook: HookID) throws -> [(isCandidate: Bool, StoredGeneration)] {
+        let traffic = try directory(hook).traffic()
+        return try [(false, traffic?.live), (true, traffic?.candidate)].compactMap { isCandidate, number in
+            try number.flatMap { try store.generation($0, of: hook.description) }.map { (isCandidate, $0) }
+        }
     }
 
     private func startRun(
@@ -60,7 +70,8 @@ extension Manager {
     /// Sets entries of a live stage's map for its plugin: checked as any input, applied, recorded.
     private func update(_ key: RunKey, map name: String, entries: [MapEntry]) throws {
         let directory = directory(key.hook)
-        guard let live = try liveGeneration(of: key.hook),
+        let generations = try generationsWithTraffic(of: key.hook)
+        guard let live = generations.first(where: { $0.isCandidate == key.isCandidate })?.1,
             let index = live.resolved.stages.firstIndex(where: { $0.name == key.stage })
         else { throw StageError("the stage \"\(key.stage)\" is not live on \(key.hook) any more") }
         let stage = live.resolved.stages[index]
@@ -94,11 +105,13 @@ extension Manager {
         for run in runs.values { run.session.stop() }
         runs = [:]
         stopWatching()
+        stopWatchingCanaries()
     }
 }
 
-/// Which stage a `run` is for.
+/// Which stage a `run` is for: of the live generation, or of the one that is tried beside it.
 struct RunKey: Hashable, Sendable {
     var hook: HookID
     var stage: String
+    var isCandidate: Bool
 }

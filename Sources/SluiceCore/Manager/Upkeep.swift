@@ -48,6 +48,7 @@ extension Manager {
         var course = Change("recover", by: "sluiced", message: "")
         do {
             guard try store.isWanted(hook.description) == true else { return [] }
+            try settleCanary(hook)
             // Each repair may lay bare the next: looked at anew after each.
             while let damage = try inspect(hook).first(where: { !tried.contains($0) }) {
                 tried.insert(damage)
@@ -74,6 +75,9 @@ extension Manager {
             return []
         }
         switch damage {
+        case .canary:
+            var change = Change("recover", by: "sluiced", message: "")
+            return try abortCanary(of: hook, because: damage.message, &change)
         case .root:
             let isNew = !directory.exists
             try xdp.mendRoot(for: wanted.resolved)

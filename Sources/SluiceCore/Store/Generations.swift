@@ -133,7 +133,7 @@ extension Store {
             resolved: try JSONDecoder().decode(ResolvedChain.self, from: Data((row["resolved"] as String).utf8)))
     }
 
-    private func json(_ value: some Encodable) throws -> String {
+    func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(value), as: UTF8.self)

@@ -66,13 +66,13 @@ public final class LabSite {
 
     /// Runs `sluicectl`, whatever comes of it.
     public func ctl(_ arguments: String..., input: String? = nil) throws -> Result {
-        try run(arguments, input: input)
+        try ctl(arguments, input: input)
     }
 
     /// Runs `sluicectl` and takes its success for granted.
     @discardableResult
     public func must(_ arguments: String..., input: String? = nil) throws -> String {
-        let result = try run(arguments, input: input)
+        let result = try ctl(arguments, input: input)
         guard result.succeeded else {
             throw LabError(
                 "sluicectl \(arguments.joined(separator: " ")): \(result.status)\n\(result.errors)\n\(daemon?.errors ?? "")"
@@ -81,7 +81,8 @@ public final class LabSite {
         return result.output
     }
 
-    private func run(_ arguments: [String], input: String?) throws -> Result {
+    /// Runs `sluicectl`, whatever comes of it.
+    public func ctl(_ arguments: [String], input: String? = nil) throws -> Result {
         let process = try lab.spawn(
             [BuildProducts.path("sluicectl")] + arguments, input: input, environment: ["SLUICE_SOCKET": socket])
         let status = try process.wait(timeout: .seconds(60))

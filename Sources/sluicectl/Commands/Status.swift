@@ -41,7 +41,11 @@ struct Status: AsyncParsableCommand {
                 .init(chain.since ?? "-"),
             ]
         }
-        let notes = chains.flatMap { chain in chain.notes.map { "\(style.yellow("note:")) \(chain.hook): \($0)\n" } }
+        let notes = chains.flatMap { chain in
+            (chain.notes + (chain.canary.map { ["canary: \($0.line)"] } ?? [])).map {
+                "\(style.yellow("note:")) \(chain.hook): \($0)\n"
+            }
+        }
         return table.render(style) + notes.joined()
     }
 
@@ -56,6 +60,7 @@ struct Status: AsyncParsableCommand {
             text += CounterTable.render(
                 chain.stages.map { ($0.name, $0.title, $0.counters) }, title: "RUNS", style)
         }
+        if let canary = chain.canary { text += canary.text(live: chain.live, style) }
         if chain.rootFallbacks > 0 {
             text +=
                 "  \(style.red("\(grouped(chain.rootFallbacks)) packets found no live generation")): "

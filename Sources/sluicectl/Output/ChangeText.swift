@@ -24,7 +24,8 @@ extension ChainChange {
     }
 
     private var headline: String {
-        switch (from, to) {
+        if let canary, let to, from == to { return "generation \(to) is live, generation \(canary) is being tried" }
+        return switch (from, to) {
         case (let from?, let to?) where from == to: "generation \(to), unchanged"
         case (let from?, let to?): "generation \(from) -> \(to)"
         case (nil, let to?): "generation \(to) is live"

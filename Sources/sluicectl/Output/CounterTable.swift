@@ -9,14 +9,15 @@ enum CounterTable {
 
     /// `about` is what stands beside a stage's name, under `title`; the column goes when it is empty everywhere.
     static func render(
-        _ stages: [(name: String, about: String, counters: StageCounters?)], title: String, _ style: Style
+        _ stages: [(name: String, about: String, counters: StageCounters?)], title: String, first: String = "STAGE",
+        _ style: Style
     ) -> String {
         let hasAbout = stages.contains { !$0.about.isEmpty }
         let shown = verdicts.enumerated().filter { index, verdict in
             index < 3 || stages.contains { $0.counters?.verdicts[verdict]?.packets ?? 0 > 0 }
         }.map(\.element)
         var table = Table(
-            columns: [.left("STAGE")] + (hasAbout ? [.left(title)] : []) + [.right("PACKETS"), .right("BYTES")]
+            columns: [.left(first)] + (hasAbout ? [.left(title)] : []) + [.right("PACKETS"), .right("BYTES")]
                 + shown.map { .right($0.uppercased()) })
         table.rows = stages.map { stage in
             let name: [Table.Cell] = [.init(stage.name)] + (hasAbout ? [.init(stage.about)] : [])

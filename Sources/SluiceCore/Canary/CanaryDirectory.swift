@@ -11,7 +11,7 @@ struct CanaryDirectory {
     var splitter: String { "\(path)/splitter" }
     /// Its program array: the first stages of the stable generation and of the candidate; frozen.
     var sides: String { "\(path)/sides" }
-    /// One number: which of the shares is in force.
+    /// One number: which of the shares is in force, from 0 on.
     var step: String { "\(path)/step" }
     /// The verdicts of both sides.
     var counts: String { "\(path)/counts" }
@@ -29,6 +29,28 @@ struct CanaryDirectory {
             return false
         }
     }
+
+    func manifest() throws -> CanaryManifest { try FrozenJSON.read(meta) }
+
+    /// Which of the shares is in force, from 0 on.
+    func currentStep() throws -> Int {
+        let value = try BPFMap.pinned(at: step).lookup(key: bytes(of: UInt32(0))) ?? bytes(of: UInt32(0))
+        return Int(value.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) })
+    }
+
+    /// Puts a step's share in force: one write.
+    func enter(step number: Int) throws(BPFError) {
+        try BPFMap.pinned(at: step).update(key: bytes(of: UInt32(0)), value: bytes(of: UInt32(number)))
+    }
+
+    /// Whether its own pins and slots are as they were made.
+    func isWhole() -> Bool {
+        guard [splitter, sides, step, counts, meta].allSatisfy(Bpffs.exists) else { return false }
+        // A program array empties itself when its last pin goes.
+        return [0, 1].allSatisfy { side in
+            ((try? BPFMap.pinned(at: sides).lookup(key: bytes(of: UInt32(side)))) ?? nil) != nil
+        }
+    }
 }
 
 /// What a canary is about, kept in the kernel beside it.
@@ -38,4 +60,6 @@ struct CanaryManifest: Codable, Equatable {
     var candidate: Int
     /// The candidate's shares of the flows, in percent, a step each.
     var shares: [Double]
+    /// Packets that had found an empty slot behind a stage of the stable generation when it began.
+    var fallenBefore: UInt64
 }

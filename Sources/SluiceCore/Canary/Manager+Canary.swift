@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import Logging
+public import SluiceAPI
+
+extension Manager {
+    public func abortCanary(
+        _ hook: String, _ request: CanaryEndRequest, by caller: Caller
+    ) async throws -> ChangeReport {
+        try await exclusively {
+            let id = try resolve(hook)
+            return try await audited("abort", id.description, by: caller) {
+                var change = Change("abort", by: caller.name, message: request.message)
+                let traffic = try split(of: id)
+                let lines = try abortCanary(of: id, because: "asked for", &change)
+                return report(id, from: traffic.live, to: traffic.live, lines, change)
+            }
+        }
+    }
+
+    public func promoteCanary(
+        _ hook: String, _ request: CanaryEndRequest, by caller: Caller
+    ) async throws -> ChangeReport {
+        try await exclusively {
+            let id = try resolve(hook)
+            return try await audited("promote", id.description, by: caller) {
+                var change = Change("promote", by: caller.name, message: request.message)
+                let traffic = try split(of: id)
+                let lines = try promoteCanary(of: id, because: "asked for", &change)
+                return report(id, from: traffic.live, to: traffic.candidate, lines, change)
+            }
+        }
+    }
+
+    /// What the traffic of a hook is divided between.
+    private func split(of hook: HookID) throws -> HookDirectory.Traffic {
+        guard let traffic = try directory(hook).traffic() else { throw notLive(hook) }
+        guard traffic.candidate != nil else {
+            throw APIErrorBody.conflict(
+                "\(hook): no canary is under way; generation \(traffic.live) has all of the traffic")
+        }
+        return traffic
+    }
+
+    private func report(
+        _ hook: HookID, from: Int, to: Int?, _ lines: [String], _ change: Change
+    ) -> ChangeReport {
+        ChangeReport(chains: [
+            ChainChange(hook: hook.description, from: from, to: to, lines: lines, timings: change.timings)
+        ])
+    }
+
+    /// What is tried must be decided upon before anything else changes.
+    func refuseDuringCanary(_ hook: HookID) throws {
+        guard let candidate = try directory(hook).traffic()?.candidate else { return }
+        throw APIErrorBody.conflict(
+            "\(hook): generation \(candidate) is being tried on a share of the flows; first `sluicectl canary promote "
+                + "\(hook)` or `sluicectl canary abort \(hook)`")
+    }
+}
+
+// MARK: - Its beginning and its two ends
+
+extension Manager {
+    /// Says why a change cannot be tried on a share of the flows, if it cannot.
+    func checkCanary(_ prepared: PreparedChain) throws {
+        let hook = prepared.hook
+        guard prepared.live != nil else {
+            throw APIErrorBody.refused(
+                "\(hook): a canary is held against the live generation, and there is none; apply without --canary first"
+            )
+        }
+        guard try XDPHook(directory: directory(hook)).survey().isInPlace else {
+            throw APIErrorBody.refused(
+                "\(hook): the root is not attached, so there is no traffic to try a canary on; see `sluicectl status \(hook)`"
+            )
+        }
+    }
+
+    /// Sends the first share of the flows to a whole generation that has no traffic yet.
+    func startCanary(_ plan: CanaryPlan, of number: Int, beside stable: Int, _ chain: ResolvedChain, _ change: Change)
+        throws -> [String]
+    {
+        let hook = try HookID(parsing: chain.spec.hook)
+        let directory = directory(hook)
+        let manifest = CanaryManifest(
+            stable: stable, candidate: number, shares: plan.shares, fallenBefore: try directory.fallenThrough(stable))
+        try Splitter(directory: directory, manifest: manifest, chain: chain).build()
+        FaultPoint.splitterBuilt.hit()
+        let canary = StoredCanary(
+            candidate: number, plan: plan, step: 0, elapsed: 0, baseline: try directory.canaryCounts(),
+            author: change.author, message: change.message)
+        try store.setCanary(canary, of: hook.description)
+        FaultPoint.canaryRecorded.hit()
+        try directory.split()
+        FaultPoint.canarySplit.hit()
+        watch(canary, of: hook)
+        let steps = plan.shares.map(Percent.text).joined(separator: ", then ")
+        return [
+            "generation \(number) has \(steps) of the flows, \(Seconds.text(plan.seconds))\(plan.shares.count > 1 ? " each" : "")",
+            "it is promoted after that, or aborted if \(plan.abortIf.joined(separator: ", "))",
+        ]
+    }
+
+    /// Gives all of the traffic back to the stable generation; the candidate goes.
+    func abortCanary(of hook: HookID, because reason: String, _ change: inout Change) throws -> [String] {
+        let directory = directory(hook)
+        guard let traffic = try directory.traffic(), let candidate = traffic.candidate else { return [] }
+        // Told before the pins go: afterwards nobody knows.
+        let counts = (try? directory.canaryCounts()).map { ": \($0.summary)" } ?? ""
+        change.lap("check")
+        try directory.flip(to: traffic.live)
+        FaultPoint.canaryFlipped.hit()
+        change.lap("flip")
+        canaries[hook] = nil
+        let line =
+            "canary of generation \(candidate) aborted, \(reason); generation \(traffic.live) has all of the traffic"
+        record(
+            "abort", hook.description, outcome: "done", by: change.author,
+            ([line + counts] + (change.message.isEmpty ? [] : ["message: \(change.message)"])).joined(separator: "; "))
+        clearCanaryOrTell(of: hook)
+        change.lap("remove")
+        updateRuns()
+        return [line]
+    }
+
+    /// Gives the candidate all of the traffic.
+    func promoteCanary(of hook: HookID, because reason: String, _ change: inout Change) throws -> [String] {
+        let directory = directory(hook)
+        guard let traffic = try directory.traffic(), let candidate = traffic.candidate else { return [] }
+        let counts = (try? directory.canaryCounts()).map { ": \($0.summary)" } ?? ""
+        change.lap("check")
+        try directory.flip(to: candidate)
+        FaultPoint.canaryFlipped.hit()
+        change.lap("flip")
+        canaries[hook] = nil
+        // The traffic has moved: from here on nothing may fail the change, only be told.
+        return finishPromotion(of: candidate, on: hook, because: reason, counts: counts, &change)
+    }
+
+    /// What follows the flip to the candidate; also after a crash in between.
+    private func finishPromotion(
+        of candidate: Int, on hook: HookID, because reason: String, counts: String, _ change: inout Change
+    ) -> [String] {
+        let merged = mergeStateOrTell(into: candidate, of: hook, by: change.author)
+        if !merged.isEmpty { change.lap("merge") }
+        recordLive(candidate, of: hook)
+        FaultPoint.candidateRecorded.hit()
+        let line = "generation \(candidate) is live, \(reason)"
+        record(
+            "promote", hook.description, outcome: "done", by: change.author,
+            ([line + counts] + merged + (change.message.isEmpty ? [] : ["message: \(change.message)"]))
+                .joined(separator: "; "))
+        change.lap("record")
+        clearCanaryOrTell(of: hook)
+        let retired = retire(hook)
+        change.lap("retire")
+        updateRuns()
+        return [line] + merged + retired
+    }
+
+    /// The same after a flip, when nothing may fail any more.
+    private func clearCanaryOrTell(of hook: HookID) {
+        do {
+            try clearCanary(of: hook)
+        } catch {
+            logger.error("cannot remove what is left of a canary; the check-up will", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Removes all of a canary that has no traffic any more: the splitter, the record, and the candidate if that is not
+    /// live now.
+    func clearCanary(of hook: HookID) throws {
+        let directory = directory(hook)
+        let live = try directory.live()
+        let records = try store.generations(of: hook.description)
+        // The splitter's array empties itself with its pin.
+        if directory.canary.exists { waitForPacketsInFlight() }
+        try Bpffs.removeTree(directory.canary.path)
+        FaultPoint.splitterRemoved.hit()
+        for record in records where record.state == .canary && record.number != live {
+            if Bpffs.exists(directory.generation(record.number).path) { try directory.remove(record.number) }
+        }
+        try store.endCanary(of: hook.description)
+        FaultPoint.canaryEnded.hit()
+        if directory.exists { _ = try directory.collectState() }
+        _ = try collectArtifacts()
+    }
+
+    /// Makes records and kernel agree about a canary. One that is under way is watched from now on.
+    func settleCanary(_ hook: HookID) throws {
+        let directory = directory(hook)
+        let record = try store.canary(of: hook.description)
+        let traffic = directory.exists ? try directory.traffic() : nil
+        var change = Change("canary", by: "sluiced", message: "")
+        if let candidate = traffic?.candidate {
+            if var record, record.candidate == candidate {
+                guard canaries[hook] == nil else { return }
+                let step = try directory.canary.currentStep()
+                if step != record.step, record.plan.shares.indices.contains(step) {
+                    record.step = step
+                    record.elapsed = 0
+                    record.baseline = try directory.canaryCounts()
+                }
+                watch(record, of: hook)
+                logger.notice("the canary of generation \(candidate) on \(hook) goes on")
+            } else {
+                _ = try abortCanary(of: hook, because: "the database has no record of it", &change)
+            }
+            return
+        }
+        guard record != nil || directory.canary.exists else { return }
+        canaries[hook] = nil
+        if let record, let live = traffic?.live, live == record.candidate {
+            _ = finishPromotion(
+                of: live, on: hook, because: "the flip had been done before the manager was stopped", counts: "",
+                &change)
+            return
+        }
+        try clearCanary(of: hook)
+        if let record {
+            self.record(
+                "abort", hook.description, outcome: "done", by: "sluiced",
+                "the canary of generation \(record.candidate) was not in the kernel any more, and is over"
+                    + (traffic.map { "; generation \($0.live) has all of the traffic" } ?? ""))
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include <sluice/counters.h>
+
+#include "flow.h"
+
+/*
+ * What stands in the root's slot while a canary is on: sends a share of the flows through the candidate, all else
+ * through the stable generation, and counts what became of both.
+ */
+
+/* At most so many steps; a power of two. */
+#define SPLITTER_STEPS 16
+
+enum splitter_side {
+    SPLITTER_STABLE,
+    SPLITTER_CANDIDATE,
+};
+
+/* Rows of a side: 0 to 4 the verdicts by number, then this one. */
+enum splitter_row {
+    SPLITTER_ROW_FALLTHROUGH = XDP_REDIRECT + 1, /* the side's slot was empty */
+    SPLITTER_ROWS,
+};
+
+/* For each step, below which number a flow's lot falls to the candidate. Set before load. */
+const volatile __u32 sluice_thresholds[SPLITTER_STEPS] = {};
+/* Of this canary alone, so that it is not always the same flows, and nobody can know which. Set before load. */
+const volatile __u64 sluice_seed = 0;
+/* The verdict if a side's slot is empty, which is a fault. Set before load. */
+const volatile __u32 sluice_on_fault = XDP_PASS;
+/* Whether packets may come in fragments. Set before load. */
+const volatile __u8 sluice_frags = 0;
+
+/* The first stages of both sides. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, __u32);
+} sluice_sides SEC(".maps");
+
+/* Which of the steps it is at, from 0 on. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} sluice_step SEC(".maps");
+
+/* The rows of the stable side, then those of the candidate. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 2 * SPLITTER_ROWS);
+    __type(key, __u32);
+    __type(value, struct sluice_count);
+} sluice_counts SEC(".maps");
+
+/*
+ * Runs a side's chain and comes back with its verdict. It must be a global function: of a static one the verifier up to
+ * Linux 6.12 believes that it returns what stands behind the tail call. Constant indices make direct jumps.
+ */
+__noinline int sluice_walk(struct xdp_md *ctx, __u32 side)
+{
+    int verdict = SPLITTER_ROW_FALLTHROUGH;
+
+    if (side == SPLITTER_CANDIDATE)
+        bpf_tail_call(ctx, &sluice_sides, SPLITTER_CANDIDATE);
+    else
+        bpf_tail_call(ctx, &sluice_sides, SPLITTER_STABLE);
+    asm volatile("" : "+r"(verdict));
+    return verdict;
+}
+
+SEC("xdp") int sluice_splitter(struct xdp_md *ctx)
+{
+    __u64 length = sluice_frags ? bpf_xdp_get_buff_len(ctx) : (__u64)(ctx->data_end - ctx->data);
+    __u64 flow = flow_of(ctx, sluice_seed);
+    __u32 zero = 0, *step = bpf_map_lookup_elem(&sluice_step, &zero);
+    __u32 side = SPLITTER_STABLE;
+
+    if (flow && step && (__u32)(flow >> 32) < sluice_thresholds[*step % SPLITTER_STEPS])
+        side = SPLITTER_CANDIDATE;
+
+    __u32 verdict = sluice_walk(ctx, side);
+    __u32 row = verdict < SPLITTER_ROWS ? verdict : XDP_ABORTED;
+
+    sluice_add(&sluice_counts, side * SPLITTER_ROWS + row, length);
+    return row == SPLITTER_ROW_FALLTHROUGH ? sluice_on_fault : row;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

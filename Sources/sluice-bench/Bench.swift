@@ -38,6 +38,7 @@ enum Bench {
             ("chains of pass-on stages, a packet through the root by test run", ChainBench.run),
             ("the volumetric-dos stage alone", DoSBench.run),
             ("flips in a flood of live frames", FlipBench.run),
+            ("canaries", CanaryBench.run),
             ("the manager", ManagerBench.run),
         ]
         for (title, part) in parts {

@@ -75,10 +75,11 @@ for resources in "$build"/sluice_*.resources; do
     done
 done
 
-for unit in units/sluiced.service units/sluiced.socket; do
+for unit in units/sluiced.service units/sluiced.socket units/sluiced.timer; do
     sed "s|/usr/bin/sluiced|$prefix/bin/sluiced|; s|/usr/lib/sluice/|$prefix/lib/sluice/|" "$unit" > "$work/unit"
     put 0644 "$work/unit" "$prefix/lib/systemd/system/${unit##*/}"
 done
+put 0644 units/sluice.rules "$prefix/lib/udev/rules.d/90-sluice.rules"
 put 0644 units/sluice.sysusers.conf "$prefix/lib/sysusers.d/sluice.conf"
 put 0644 units/sluice.tmpfiles.conf "$prefix/lib/tmpfiles.d/sluice.conf"
 
@@ -110,5 +111,5 @@ if [[ -z $destdir ]]; then
     systemd-sysusers "$prefix/lib/sysusers.d/sluice.conf"
     systemd-tmpfiles --create "$prefix/lib/tmpfiles.d/sluice.conf"
     reload
-    echo 'install: done; start with: systemctl enable --now sluiced.socket sluiced.service'
+    echo 'install: done; start with: systemctl enable --now sluiced.socket sluiced.service sluiced.timer'
 fi

@@ -141,7 +141,7 @@ public final class BPFObject {
         btf?.type(ofVariable: variable, in: ".rodata")
     }
 
-    private func constant(_ variable: String) throws(BPFError) -> (UnsafeMutableRawPointer, BTF.Variable) {
+    func constant(_ variable: String) throws(BPFError) -> (UnsafeMutableRawPointer, BTF.Variable) {
         guard let found = btf?.variables(in: ".rodata")[variable] else {
             let known = constantNames.filter { !$0.hasPrefix("sluice_") }.joined(separator: ", ")
             throw BPFError(

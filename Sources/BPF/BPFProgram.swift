@@ -10,6 +10,8 @@ public struct BPFProgram: ~Copyable, Sendable {
     public let name: String
     /// The kernel's id: for comparing and output only, it changes at every load.
     public let id: UInt32
+    /// The kernel's hash of its instructions, in hexadecimal: without the maps, the constants and the type information.
+    public let tag: String
 
     /// Takes over a descriptor of a program and asks the kernel what it is.
     public init(taking fd: consuming OwnedFD, described object: String = "program") throws(BPFError) {
@@ -19,6 +21,7 @@ public struct BPFProgram: ~Copyable, Sendable {
         guard result == 0 else { throw BPFError("read info of", object, errno: Errno(rawValue: -result)) }
         self.name = withUnsafeBytes(of: info.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         self.id = info.id
+        self.tag = hexadecimal(withUnsafeBytes(of: info.tag) { Array($0) })
         self.fd = fd
     }
 

@@ -50,7 +50,7 @@ public enum Interfaces {
             Classifier(
                 interface: Int(item.interface), isEgress: item.egress != 0, priority: Int(item.priority),
                 handle: Int(item.handle), programID: item.id,
-                tag: withUnsafeBytes(of: item.tag) { $0.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() },
+                tag: hexadecimal(withUnsafeBytes(of: item.tag) { Array($0) }),
                 name: text(item.name))
         }
     }

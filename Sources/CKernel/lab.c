@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -93,6 +94,15 @@ pid_t ck_lab_spawn(const struct ck_lab_command *command)
     }
     close(report[0]);
     return failure ? -failure : pid;
+}
+
+int ck_lab_tcx(int program, int interface, int egress)
+{
+    // Debian 12's header has no tcx: BPF_TCX_INGRESS is 46, BPF_TCX_EGRESS 47.
+    union bpf_attr attr = {
+        .link_create = {.prog_fd = program, .target_ifindex = interface, .attach_type = 46 + !!egress}};
+    int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+    return fd < 0 ? -errno : fd;
 }
 
 int ck_lab_pidfd(pid_t pid)

@@ -73,6 +73,24 @@ public struct DetachRequest: Codable, Sendable {
     }
 }
 
+/// Asks for the program that others attached to a hook to be made the first stage of its chain.
+public struct AdoptRequest: Codable, Sendable {
+    /// The stage's name.
+    public var stage: String
+    /// The object that the program was loaded from: `PATH#PROGRAM`, or `PATH` when the object has one program only.
+    public var object: String
+    /// The verdicts after which the next stage has its turn.
+    public var proceedOn: [String]
+    public var message: String
+
+    public init(stage: String, object: String, proceedOn: [String] = ["pass"], message: String = "") {
+        self.stage = stage
+        self.object = object
+        self.proceedOn = proceedOn
+        self.message = message
+    }
+}
+
 /// What a plan would do to each chain it names.
 public struct PlanReport: Codable, Sendable, Equatable {
     public var chains: [ChainPlan]

@@ -30,6 +30,9 @@ public struct SluiceClient: Sendable {
     /// `GET /v1/chains/{hook}`
     public func chain(_ hook: String) async throws -> ChainStatus { try await get(path(hook)) }
 
+    /// `GET /v1/programs`
+    public func programs() async throws -> ProgramReport { try await get("/v1/programs") }
+
     /// `GET /v1/chains/{hook}/history`
     public func history(_ hook: String) async throws -> [GenerationRecord] { try await get(path(hook, "history")) }
 
@@ -90,6 +93,11 @@ public struct SluiceClient: Sendable {
     /// `POST /v1/chains/{hook}/detach`
     public func detach(_ hook: String, _ request: DetachRequest = .init()) async throws -> ChangeReport {
         try await post(path(hook, "detach"), request)
+    }
+
+    /// `POST /v1/chains/{hook}/adopt`
+    public func adopt(_ hook: String, _ request: AdoptRequest) async throws -> ChangeReport {
+        try await post(path(hook, "adopt"), request)
     }
 
     /// `GET /v1/chains/{hook}/stages/{stage}/maps`

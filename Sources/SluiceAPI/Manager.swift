@@ -20,6 +20,8 @@ public protocol ManagerService: Sendable {
     func version() async -> VersionInfo
     func chains() async throws -> [ChainStatus]
     func chain(_ hook: String) async throws -> ChainStatus
+    /// What is on the interfaces, whoever attached it.
+    func programs() async throws -> ProgramReport
     func history(_ hook: String) async throws -> [GenerationRecord]
     /// What differs between two generations; nil for the live one, and the one that was live before it.
     func difference(_ hook: String, from: Int?, to: Int?) async throws -> GenerationDiff
@@ -34,6 +36,8 @@ public protocol ManagerService: Sendable {
     func promoteCanary(_ hook: String, _ request: CanaryEndRequest, by caller: Caller) async throws -> ChangeReport
     func abortCanary(_ hook: String, _ request: CanaryEndRequest, by caller: Caller) async throws -> ChangeReport
     func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport
+    /// Makes the program that others attached to a hook the first stage of its chain.
+    func adopt(_ hook: String, _ request: AdoptRequest, by caller: Caller) async throws -> ChangeReport
     /// What the kernel and the machine give.
     func probe() async throws -> ProbeReport
     func doctor() async throws -> DoctorReport

@@ -22,7 +22,8 @@ struct Sluicectl: AsyncParsableCommand {
             CommandGroup(
                 name: "Change",
                 subcommands: [
-                    Plan.self, Apply.self, Upgrade.self, Canary.self, Rollback.self, Detach.self, CollectGarbage.self,
+                    Plan.self, Apply.self, Adopt.self, Upgrade.self, Canary.self, Rollback.self, Detach.self,
+                    CollectGarbage.self,
                 ]),
         ])
 }

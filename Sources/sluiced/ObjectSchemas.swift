@@ -2,7 +2,7 @@
 
 extension ObjectSchema {
     /// Every object that the API takes or gives. A test holds it against what the types encode.
-    static let all: [ObjectSchema] = requests + chains + changes + manager + canaries + maps + inquiries
+    static let all: [ObjectSchema] = requests + chains + changes + manager + canaries + maps + inquiries + programs
 
     static func named(_ name: String) -> ObjectSchema? {
         all.first { $0.name == name }

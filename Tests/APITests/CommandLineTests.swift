@@ -6,6 +6,8 @@ import SluiceAPI
 import Synchronization
 import Testing
 
+@testable import sluicectl
+
 /// sluicectl as a process: exit status, what goes to stdout, what goes to stderr.
 @Suite struct CommandLineTests {
     @Test func exitStatusOfPlan() async throws {
@@ -67,12 +69,18 @@ import Testing
             #expect(try await server.sluicectl("canary", "promote", "xdp:eth0", "-m", "r").status == 0)
             #expect(try await server.sluicectl("canary", "abort", "xdp:eth0").status == 0)
             #expect(try await server.sluicectl("detach", "xdp:eth0", "--message", "r", "--restore").status == 0)
+            let adopt = "adopt xdp:eth0 f --object /x.o#p --proceed-on pass --proceed-on tx -m ours".split(
+                separator: " ")
+            let adopted = try await CommandRunner.run(
+                adopt.map(String.init), socket: server.path, in: server.directory)
+            #expect(adopted.status == 0)
             #expect(try await server.sluicectl("gc").status == 0)
             #expect(
                 server.manager.calls == [
                     "rollback xdp:eth0 2 r", "upgrade xdp:eth0 dos 1.1",
                     "upgrade xdp:eth0 dos newest [1.0, 10.0] 300.0 [\"drop>+2%\"]", "promote xdp:eth0 r",
-                    "abort xdp:eth0 ", "detach xdp:eth0 r true", "gc",
+                    "abort xdp:eth0 ", "detach xdp:eth0 r true",
+                    "adopt xdp:eth0 f /x.o#p [\"pass\", \"tx\"] ours", "gc",
                 ])
         }
     }
@@ -96,6 +104,9 @@ import Testing
                 return try JSONDecoder().decode(type, from: Data(outcome.output.utf8))
             }
             #expect(try await decode([ChainStatus].self, ["status"]) == [Samples.chain, Samples.emptyChain])
+            let all = try await decode(Overview.self, ["status", "--all"])
+            #expect(all.chains == [Samples.chain, Samples.emptyChain])
+            #expect(all.programs == Samples.programs.programs && all.notes == Samples.programs.notes)
             #expect(try await decode(ChainStatus.self, ["status", "xdp:eth0"]) == Samples.chain)
             #expect(try await decode([GenerationRecord].self, ["history", "xdp:eth0"]) == [Samples.generation])
             #expect(try await decode(ChainStats.self, ["stats", "xdp:eth0"]) == Samples.stats)
@@ -143,7 +154,8 @@ import Testing
     }
 
     @Test(arguments: [
-        [], ["frobnicate"], ["plan"], ["apply", "-f"], ["status", "a", "b"], ["upgrade", "xdp:eth0"],
+        [], ["frobnicate"], ["plan"], ["apply", "-f"], ["status", "a", "b"], ["status", "a", "--all"],
+        ["adopt", "xdp:eth0", "f"], ["upgrade", "xdp:eth0"],
         ["rollback", "xdp:eth0", "--to", "x"], ["stats", "xdp:eth0", "--watch", "0"], ["events", "--since=-1"],
         ["status", "-o", "xml"],
     ])

@@ -15,6 +15,7 @@ import Testing
             #expect(try await client.chain("xdp:eth0") == Samples.chain)
             #expect(try await client.history("xdp:eth0") == [Samples.generation])
             #expect(try await client.stats("xdp:eth0") == Samples.stats)
+            #expect(try await client.programs() == Samples.programs)
             #expect(try await client.plugins() == [Samples.plugin])
             #expect(try await client.doctor() == Samples.doctor)
             #expect(try await client.plan(.init(spec: "chains: []", source: "-")) == Samples.plan)
@@ -37,14 +38,16 @@ import Testing
             #expect(try await client.rollback("xdp:eth0", .init(to: 2, message: "bad")) == Samples.change)
             #expect(try await client.upgrade("xdp:eth0", .init(stage: "dos", version: "1.1")) == Samples.change)
             #expect(try await client.detach("xdp:eth0", .init(message: "away")) == Samples.change)
+            let adopt = AdoptRequest(stage: "f", object: "/x.o#p", message: "ours")
+            #expect(try await client.adopt("xdp:eth0", adopt) == Samples.change)
             #expect(try await client.gc() == Samples.garbage)
             #expect(
                 server.manager.calls == [
                     "apply a.yaml: chains: [ü] why true", "rollback xdp:eth0 2 bad", "upgrade xdp:eth0 dos 1.1",
-                    "detach xdp:eth0 away false", "gc",
+                    "detach xdp:eth0 away false", "adopt xdp:eth0 f /x.o#p [\"pass\"] ours", "gc",
                 ])
             let callers = server.manager.state.withLock(\.callers)
-            #expect(callers.count == 5)
+            #expect(callers.count == 6)
             #expect(callers.allSatisfy { $0.uid == getuid() && $0.pid == getpid() })
             #expect(callers.allSatisfy { $0.name.contains("uid \(getuid()), sluicePackageTests.xctest ") })
         }

@@ -111,6 +111,13 @@ import Testing
         ],
         "DoctorReport": [Samples.doctor],
         "Finding": [Samples.repaired, Samples.doctor.findings[0]],
+        "ProgramReport": [Samples.programs],
+        "AttachedProgram": [
+            AttachedProgram(
+                interface: "", netns: "", hook: .xdp, position: .native, id: 1, name: "", link: 1, chain: ""),
+            AttachedProgram(interface: "", hook: .xdp, position: .native, id: 1),
+        ],
+        "AdoptRequest": [AdoptRequest(stage: "", object: "")],
         "GCReport": [Samples.garbage],
         "GenerationDiff": [Samples.diff],
         "ProbeReport": [Samples.probe],

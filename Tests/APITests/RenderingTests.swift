@@ -20,6 +20,23 @@ import Testing
         #expect(Status.text([], .plain) == "no chains; sluicectl apply -f FILE makes one\n")
     }
 
+    @Test func programsOfOthersBesideTheChains() {
+        let overview = Overview(chains: [], others: Samples.programs)
+        #expect(
+            overview.text(.plain) == """
+                no chains; sluicectl apply -f FILE makes one
+
+                INTERFACE  HOOK        PROGRAM          ID  LINK  OF        PINNED
+                eth0       xdp native  sluice_xdp_root   7     3  xdp:eth0  /sys/fs/bpf/sluice/xdp:eth0/root
+                eth1@edge  tcx egress  -                 9     -  others    -
+                note: /run/netns/far: not looked into
+
+                """)
+        #expect(
+            Overview(chains: [], others: ProgramReport(programs: [], notes: [])).text(.plain)
+                == "no chains; sluicectl apply -f FILE makes one\n\nno programs on the interfaces\n")
+    }
+
     @Test func oneChain() {
         #expect(
             Status.text(Samples.chain, .plain) == """

@@ -111,6 +111,14 @@ enum Samples {
     static let mapChange = MapChange(
         hook: "xdp:eth0", stage: "dos", map: "flows", generation: 3, entries: 1, notes: ["the next apply undoes it"])
 
+    static let programs = ProgramReport(
+        programs: [
+            AttachedProgram(
+                interface: "eth0", hook: .xdp, position: .native, id: 7, name: "sluice_xdp_root", link: 3,
+                pins: ["/sys/fs/bpf/sluice/xdp:eth0/root"], chain: "xdp:eth0"),
+            AttachedProgram(interface: "eth1", netns: "/run/netns/edge", hook: .tcx, position: .egress, id: 9),
+        ], notes: ["/run/netns/far: not looked into"])
+
     static let garbage = GCReport(removed: ["artifact abcd"])
 
     static let version = VersionInfo(version: "0.1.0", api: 1, pluginProtocol: 1, kernel: "6.18.0")

@@ -46,6 +46,7 @@ final class ScriptedManager: ManagerService {
     func version() async -> VersionInfo { Samples.version }
     func chains() async throws -> [ChainStatus] { try answer("chains", [Samples.chain, Samples.emptyChain]) }
     func chain(_ hook: String) async throws -> ChainStatus { try answer("chain \(hook)", Samples.chain) }
+    func programs() async throws -> ProgramReport { try answer("programs", Samples.programs) }
     func history(_ hook: String) async throws -> [GenerationRecord] {
         try answer("history \(hook)", [Samples.generation])
     }
@@ -86,6 +87,11 @@ final class ScriptedManager: ManagerService {
     }
     func detach(_ hook: String, _ request: DetachRequest, by caller: Caller) async throws -> ChangeReport {
         try answer("detach \(hook) \(request.message) \(request.restore)", Samples.change, by: caller)
+    }
+    func adopt(_ hook: String, _ request: AdoptRequest, by caller: Caller) async throws -> ChangeReport {
+        try answer(
+            "adopt \(hook) \(request.stage) \(request.object) \(request.proceedOn) \(request.message)", Samples.change,
+            by: caller)
     }
     func doctor() async throws -> DoctorReport { try answer("doctor", Samples.doctor) }
     func repair(by caller: Caller) async throws -> DoctorReport { try answer("repair", Samples.doctor, by: caller) }

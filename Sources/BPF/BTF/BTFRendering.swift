@@ -10,7 +10,7 @@ extension BTFType {
     /// text as text where all of it can be printed; a pointer in hexadecimal.
     /// - Parameter bytes: as many as the type has; others are told in hexadecimal.
     public func value(of bytes: [UInt8]) -> BTFValue {
-        guard bytes.count == size else { return .string(hexadecimal(bytes)) }
+        guard bytes.count == size else { return .string("0x" + hexadecimal(bytes)) }
         return bytes.withUnsafeBytes { render($0, at: 0, bits: 0) }
     }
 
@@ -34,7 +34,7 @@ extension BTFType {
             }
             return .list((0..<count).map { element.render(memory, at: offset + $0 * element.size * 8, bits: 0) })
         case .opaque:
-            return .string(hexadecimal(memory[here..<here + size]))
+            return .string("0x" + hexadecimal(memory[here..<here + size]))
         case .address:
             return .string(Self.addressText(Array(memory[here..<here + size])))
         default:
@@ -96,8 +96,9 @@ private func load(_ memory: UnsafeRawBufferPointer, at offset: Int, bits: Int) -
     return result
 }
 
-private func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.reduce(into: "0x") { text, byte in
+/// Two digits a byte.
+func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    bytes.reduce(into: "") { text, byte in
         text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }
 }

@@ -34,6 +34,9 @@ struct ck_lab_command {
 /// included.
 pid_t ck_lab_spawn(const struct ck_lab_command *command);
 
+/// Attaches a program to an interface by a tcx link (BPF_LINK_CREATE, Linux 6.6). Returns the link's descriptor.
+int ck_lab_tcx(int program, int interface, int egress);
+
 /// pidfd_open(2), since glibc 2.36; waits without polling.
 int ck_lab_pidfd(pid_t pid);
 

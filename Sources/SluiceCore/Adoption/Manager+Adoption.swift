@@ -45,7 +45,7 @@ extension Manager {
     }
 
     /// A pipe would keep the manager waiting, and a disk would fill its memory.
-    private static func checkFile(_ path: String) throws {
+    static func checkFile(_ path: String) throws {
         let file = URL(filePath: path).resolvingSymlinksInPath().path
         let attributes: [FileAttributeKey: Any]
         do {

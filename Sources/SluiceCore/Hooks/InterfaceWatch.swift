@@ -19,12 +19,15 @@ final class InterfaceWatch: Sendable {
 
     private let state = Mutex(State())
     private let wake: OwnedFD
+    /// A namespace gets and loses its name by a mount; poll(2) tells of each (POLLPRI).
+    private let mounts: OwnedFD
 
     /// - Parameter notify: called on the watch's thread, with the moment at which something was heard.
     init(notify: @escaping @Sendable (ContinuousClock.Instant) -> Void) throws(BPFError) {
         let raw = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         guard raw >= 0 else { throw BPFError("make", "an event descriptor", errno: .current) }
         wake = OwnedFD(taking: raw)
+        mounts = try OwnedFD.open("/proc/self/mountinfo", flags: O_RDONLY)
         let thread = Thread { [self] in run(notify) }
         thread.name = "sluice-watch"
         thread.start()
@@ -58,16 +61,13 @@ final class InterfaceWatch: Sendable {
 
     private func run(_ notify: (ContinuousClock.Instant) -> Void) {
         var watched: [String?: Watched] = [:]
-        // A namespace gets and loses its name by a mount; poll(2) tells of each (POLLPRI).
-        let mounts = try? OwnedFD.open("/proc/self/mountinfo", flags: O_RDONLY)
-        let mountsFD = if let mounts { mounts.raw } else { Int32(-1) }
         while true {
             let wanted = state.withLock { $0.isStopped ? nil : $0.wanted }
             guard let wanted else { return }
             let followsMounts = wanted.contains { $0 != nil }
             var polled = [
                 pollfd(fd: wake.raw, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: followsMounts ? mountsFD : -1, events: Int16(POLLPRI), revents: 0),
+                pollfd(fd: followsMounts ? mounts.raw : -1, events: Int16(POLLPRI), revents: 0),
             ]
             polled += watched.values.map { pollfd(fd: $0.events.fd.raw, events: Int16(POLLIN), revents: 0) }
             let ready = poll(&polled, nfds_t(polled.count), 60_000)

@@ -40,8 +40,15 @@ struct RootSurvey: Hashable {
         }
     }
 
-    /// Whether the interface must come before anything can be done.
-    var isWaiting: Bool { !isInPlace && [.absent, .noNamespace].contains(interface) }
+    /// Whether the interface must come before anything can be done. From one that was moved away the root is taken off
+    /// first; in a namespace that has but lost its name it stays.
+    var isWaiting: Bool {
+        switch (place, interface) {
+        case (.strayed, .absent): false
+        case (_, .absent), (_, .noNamespace): !isInPlace
+        default: false
+        }
+    }
 
     private var isPresent: Bool {
         switch interface {

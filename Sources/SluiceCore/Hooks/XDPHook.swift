@@ -93,17 +93,22 @@ struct XDPHook {
             let root = try BPFProgram.pinned(at: directory.root)
             let old: BPFLink? = try Bpffs.exists(directory.link) ? BPFLink.pinned(at: directory.link) : nil
             let foreign = try XDP.attached(to: interface).filter { !isOurs($0) }
+            var removed: [(what: String, at: ContinuousClock.Instant)] = []
             for foreign in foreign {
                 guard replace else { throw refusal(foreign) }
                 let what = Self.describe(foreign)
                 try displace(foreign, from: interface)
-                notes.append("replaced \(what), which was on the interface; `detach --restore` puts it back")
+                removed.append((what, .now))
             }
             let link: BPFLink
             do throws(BPFError) {
                 link = try makeLink(of: root, to: interface, mode, &used, &notes)
             } catch {
                 throw explain(error, mode: used, after: putBack(foreign, on: interface))
+            }
+            notes += removed.map {
+                "replaced \($0.what), which was on the interface; the hook was bare for \($0.at.milliseconds) ms; "
+                    + "`detach --restore` puts it back"
             }
             FaultPoint.linkAttached.hit()
             try link.pin(inPlaceOf: directory.link)
@@ -193,7 +198,7 @@ struct XDPHook {
     private var place: String { hook.netns.map { " in network namespace \($0)" } ?? "" }
 
     /// The root, or what a lost root's link still runs.
-    private func isOurs(_ attached: XDP.Attached) -> Bool {
+    func isOurs(_ attached: XDP.Attached) -> Bool {
         (try? BPFProgram.pinned(at: directory.root).id) == attached.programID
             || (try? BPFLink.pinned(at: directory.link).info().programID) == attached.programID
     }
@@ -236,4 +241,9 @@ struct XDPHook {
             if let program = BPFProgram.withID(foreign.programID) { program.name } else { nil }
         return "program \(name.map { "\"\($0)\" " } ?? "")(#\(foreign.programID), \(foreign.mode))"
     }
+}
+
+extension ContinuousClock.Instant {
+    /// How many milliseconds ago it was, to two places.
+    fileprivate var milliseconds: Double { (((ContinuousClock.now - self) / .milliseconds(1)) * 100).rounded() / 100 }
 }

@@ -12,6 +12,7 @@ struct GenerationBuilder {
     let chain: ResolvedChain
     let number: Int
     let transfer: StateTransfer
+    var inherited: InheritedMaps = [:]
     /// Where a digest's copy of a plugin or an object is.
     let artifact: (String) -> String
 
@@ -65,6 +66,7 @@ struct GenerationBuilder {
                 if Bpffs.exists(path) {
                     try map.reuse(BPFMap.pinned(at: path))
                 } else {
+                    if let id = inherited[stage.name]?[map.name] { try map.reuse(TakeOver.map(id, map.name)) }
                     newState.append((map, path))
                 }
             } else if let old = before[map.name] {

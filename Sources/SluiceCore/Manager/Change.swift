@@ -71,7 +71,8 @@ extension Manager {
                 try xdp.makeRoot(for: chain)
             }
             let tried = try raise(
-                chain, as: number, in: directory, taking: prepared.transfer, flips: canary == nil
+                chain, as: number, in: directory, taking: prepared.transfer, inheriting: prepared.inherited,
+                flips: canary == nil
             ) { change.lap($0) }
             lines.append(
                 "generation \(number): \(chain.stages.count) stages loaded, \(tried) sample packets as expected")
@@ -124,10 +125,13 @@ extension Manager {
     /// - Returns: How many sample packets were tried.
     func raise(
         _ chain: ResolvedChain, as number: Int, in directory: HookDirectory, taking transfer: StateTransfer = [:],
-        isNew: Bool = true, flips: Bool = true, lap: (String) -> Void = { _ in }
+        inheriting inherited: InheritedMaps = [:], isNew: Bool = true, flips: Bool = true,
+        lap: (String) -> Void = { _ in }
     ) throws -> Int {
         let artifacts = artifacts
-        let builder = GenerationBuilder(directory: directory, chain: chain, number: number, transfer: transfer) {
+        let builder = GenerationBuilder(
+            directory: directory, chain: chain, number: number, transfer: transfer, inherited: inherited
+        ) {
             artifacts.path($0)
         }
         try builder.build()

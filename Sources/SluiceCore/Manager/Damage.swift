@@ -51,7 +51,7 @@ extension Damage {
     var remedy: String {
         switch self {
         case .place(let survey) where survey.interface != .present:
-            "take the other program off, or take its place: `sluicectl apply --replace`"
+            "take the other program off, take its place (`sluicectl apply --replace`), or `sluicectl adopt` it"
         case .state, .link: "restart sluiced with CAP_SYS_ADMIN, or apply the spec with a change"
         default: "`sluicectl doctor --repair`; so does the check-up of each minute"
         }

@@ -17,6 +17,8 @@ struct PreparedChain {
     var transfer: StateTransfer
     /// The plan's lines, and what becomes of state that does not simply go on: for the records.
     var changes: [String]
+    /// The maps of a running program that new stages go on with.
+    var inherited: InheritedMaps = [:]
 }
 
 extension Manager {

@@ -22,6 +22,22 @@ extension BTFValue {
     }
 }
 
+extension JSON {
+    /// What a spec would say for it.
+    init(_ value: BTFValue) {
+        switch value {
+        case .null: self = .null
+        case .boolean(let value): self = .boolean(value)
+        case .integer(let value): self = .integer(value)
+        case .unsigned(let value): self = .unsigned(value)
+        case .number(let value): self = .number(value)
+        case .string(let value): self = .string(value)
+        case .list(let values): self = .array(values.map { JSON($0) })
+        case .object(let members): self = .object(.init(members.mapValues { JSON($0) }))
+        }
+    }
+}
+
 extension BTFValue {
     /// What a request says.
     init(_ json: JSONValue) {

@@ -9,18 +9,11 @@ extension SpecParser {
     func object(_ fields: [String: Node], at path: String) throws(APIErrorBody) -> ObjectSource {
         let place = fields["object"]!
         let text = try string(place, at: "\(path).object")
-        // A path may hold the sign too; a C name does not.
-        let parts = text.split(separator: "#", omittingEmptySubsequences: false).map(String.init)
-        var source = ObjectSource(path: text)
-        if let program = parts.last, parts.count > 1 {
-            source = ObjectSource(path: parts.dropLast().joined(separator: "#"), program: program)
-            guard PluginName.isIdentifier(program) else {
-                throw error(place, "\(path).object", "\"\(program)\" is not the C name of a program")
-            }
-        }
-        guard source.path.hasPrefix("/"), !source.path.hasSuffix("/"), !source.path.utf8.contains(0) else {
-            throw error(
-                place, "\(path).object", "\"\(text)\": expected an absolute path, and behind a # the program's name")
+        var source: ObjectSource
+        do {
+            source = try ObjectSource(parsing: text)
+        } catch {
+            throw self.error(place, "\(path).object", error.message)
         }
         if let node = fields["proceed-on"] {
             source.proceedOn = []
@@ -67,6 +60,23 @@ extension SpecParser {
             result.append((name, value))
         }
         return result
+    }
+}
+
+extension ObjectSource {
+    /// Parses `PATH` or `PATH#PROGRAM`.
+    init(parsing text: String) throws(APIErrorBody) {
+        // A path may hold the sign too; a C name does not.
+        let parts = text.split(separator: "#", omittingEmptySubsequences: false).map(String.init)
+        let program = parts.count > 1 ? parts.last : nil
+        let path = parts.count > 1 ? parts.dropLast().joined(separator: "#") : text
+        if let program, !PluginName.isIdentifier(program) {
+            throw .invalidSpec("\"\(program)\" is not the C name of a program")
+        }
+        guard path.hasPrefix("/"), !path.hasSuffix("/"), !path.utf8.contains(0) else {
+            throw .invalidSpec("\"\(text)\": expected an absolute path, and behind a # the program's name")
+        }
+        self.init(path: path, program: program)
     }
 }
 

@@ -10,11 +10,21 @@ struct Status: AsyncParsableCommand {
     @Argument(help: .init("A chain's hook, as in xdp:eth0 (default: all chains).", valueName: "hook"))
     var hook: String?
 
+    @Flag(help: "Programs of others on the interfaces, too: XDP, tc and tcx, and by whom they are held.")
+    var all = false
+
     @OptionGroup var global: GlobalOptions
+
+    func validate() throws {
+        guard !all || hook == nil else { throw ValidationError("--all is of all interfaces: it takes no hook") }
+    }
 
     func run() async throws {
         try await global.perform { client, printer in
-            if let hook {
+            if all {
+                let overview = Overview(chains: try await client.chains(), others: try await client.programs())
+                try printer.show(overview) { overview.text($0) }
+            } else if let hook {
                 let chain = try await client.chain(hook)
                 try printer.show(chain) { Self.text(chain, $0) }
             } else {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import Foundation
+public import SluiceAPI
+internal import StageKit
+
+extension Manager {
+    /// Makes the foreign program on a hook the first stage of the hook's chain: the same instructions on the same maps,
+    /// from another place.
+    public func adopt(_ hook: String, _ request: AdoptRequest, by caller: Caller) async throws -> ChangeReport {
+        try await exclusively {
+            let id = try HookID(parsing: hook)
+            return try await audited("adopt", id.description, by: caller) {
+                var change = Change("adopt", by: caller.name, message: request.message)
+                attend(id)
+                let (spec, takeOver) = try failing("adopt \(id)") { try planTakeOver(of: id, request) }
+                var prepared = try await prepare(spec, keepingObjects: true)
+                prepared.inherited = [request.stage: takeOver.maps]
+                prepared.plan.notes += takeOver.notes
+                change.lap("plan")
+                var done = try commit(prepared, change, replace: true)
+                done.lines.append(
+                    "stage \"\(request.stage)\" goes on with the program's own maps: "
+                        + (takeOver.maps.isEmpty ? "none" : takeOver.maps.keys.sorted().joined(separator: ", ")))
+                let stage = prepared.resolved.spec.stages[0]
+                done.lines.append("for the spec: \(Self.text(of: stage))")
+                updateRuns()
+                return ChangeReport(chains: [done])
+            }
+        }
+    }
+
+    /// What the chain is to be, and what its new stage goes on with. Changes nothing.
+    private func planTakeOver(of hook: HookID, _ request: AdoptRequest) throws -> (ChainSpec, TakeOver) {
+        let directory = directory(hook)
+        let xdp = XDPHook(directory: directory)
+        let live = try liveGeneration(of: hook)
+        guard let foreign = try xdp.foreign() else {
+            throw APIErrorBody.conflict(
+                live == nil
+                    ? "no program runs there; apply a spec that has the object as a stage"
+                    : "no other program than the chain's own root is on the interface; to add a stage, apply a spec with it"
+            )
+        }
+        try xdp.check(replace: true)
+        var source = try ObjectSource(parsing: request.object)
+        source.proceedOn = try request.proceedOn.map { text in
+            guard let verdict = Verdict.ofXDP.first(where: { $0.rawValue == text }) else {
+                throw APIErrorBody.invalidSpec(
+                    "proceed-on: \"\(text)\" is none of: \(Verdict.ofXDP.map(\.rawValue).joined(separator: ", "))")
+            }
+            return verdict
+        }
+        guard SpecParser.isName(request.stage) else {
+            throw APIErrorBody.invalidSpec(
+                "stage \"\(request.stage)\": a name has 1 to 32 letters, digits, hyphens and underscores")
+        }
+        try Self.checkFile(source.path)
+        guard let running = BPFProgram.withID(foreign.programID) else {
+            throw APIErrorBody.conflict("\(XDPHook.describe(foreign)) has gone meanwhile")
+        }
+        let takeOver = try TakeOver(of: running, as: source, stage: request.stage)
+        var spec: ChainSpec
+        if let live {
+            spec = live.resolved.spec
+            guard !spec.stages.contains(where: { $0.name == request.stage }),
+                try Bpffs.list("\(directory.path)/state/\(request.stage)").isEmpty
+            else {
+                throw APIErrorBody.conflict(
+                    "\"\(request.stage)\" is already the name of a stage, here or in a generation that is kept; choose another"
+                )
+            }
+        } else {
+            spec = ChainSpec(hook: hook.description, mode: foreign.mode == .generic ? .generic : .native, stages: [])
+            let declared = try BPFObject(contentsOf: source.path).declarations
+            // It has coped without so far.
+            if declared.first(where: { $0.name == takeOver.source.program })?.hasFrags != true { spec.frags = false }
+        }
+        spec.stages.insert(StageSpec(name: request.stage, source: .object(takeOver.source)), at: 0)
+        guard spec.stages.count <= ChainSpec.maxStages else {
+            throw APIErrorBody.refused("the chain has \(ChainSpec.maxStages) stages already, as many as there may be")
+        }
+        return (spec, takeOver)
+    }
+
+    /// A stage in one line, as a spec may have it: JSON is YAML.
+    private static func text(of stage: StageSpec) -> String {
+        guard case .object(let source) = stage.source, case .object(var keys) = source.settings else { return "" }
+        keys["name"] = .string(stage.name)
+        keys["object"] = .string(source.path + (source.program.map { "#\($0)" } ?? ""))
+        for empty in ["rodata", "maps"] where keys[empty] == JSON.object(.init()) { keys[empty] = nil }
+        return String(decoding: JSON.object(keys).serialized(), as: UTF8.self)
+    }
+}

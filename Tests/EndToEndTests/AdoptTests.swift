@@ -3,6 +3,7 @@
 import BPF
 import Foundation
 import SluiceAPI
+import SluiceCore
 import StageKit
 import StageTesting
 import Testing
@@ -155,6 +156,35 @@ extension EndToEnd {
                 let poor = try site.ctl("adopt", "xdp:edge0", "wall", "--object", Self.object + "#firewall")
                 #expect(poor.errors.contains("needs CAP_SYS_ADMIN"), "\(poor.errors)")
                 #expect(try !site.passes(port: 7))
+            }
+        }
+
+        /// The program or the stage is there afterwards, with its rules; the one that is not has left nothing.
+        @Test(arguments: [
+            FaultPoint.stateMapPinned, .flipped, .foreignPinned, .foreignRemoved, .linkAttached, .linkPinned,
+        ])
+        func killedInTheMiddle(_ point: FaultPoint) async throws {
+            try await Lab.run { lab in
+                let site = try Site(lab)
+                try site.start(fault: point.rawValue)
+                try Self.attachFirewall(lab)
+                _ = try site.ctl("adopt", "xdp:edge0", "wall", "--object", Self.object + "#firewall")
+                #expect(try site.daemon!.wait(timeout: .seconds(10)) == .signaled(9), "\(point) was not reached")
+                try site.start()
+                let isAdopted = FileManager.default.fileExists(atPath: "\(site.hookFolder)/link")
+                let attached = try #require(try Self.running(lab))
+                let name: String? =
+                    if let program = BPFProgram.withID(attached.programID) { program.name } else { nil }
+                #expect(name == (isAdopted ? "sluice_xdp_root" : "firewall"))
+                #expect(try !site.passes(port: 7) && !site.passes(port: 6) && site.passes(port: 9))
+                #expect(try site.ctl("doctor").succeeded)
+                if !isAdopted {
+                    #expect(try site.pins().isEmpty)
+                    try site.must("adopt", "xdp:edge0", "wall", "--object", Self.object + "#firewall")
+                }
+                #expect(try site.verdict(port: 7) == .drop && site.verdict(port: 6) == .drop)
+                try site.must("detach", "xdp:edge0", "--restore")
+                #expect(try !site.passes(port: 7) && site.passes(port: 9))
             }
         }
 

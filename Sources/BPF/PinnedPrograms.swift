@@ -34,14 +34,14 @@ extension Bpffs {
         }
     }
 
-    /// Where one is mounted.
+    /// Where one is mounted; several on top of each other are one place.
     static func mounts() -> [String] {
         var found: [String] = []
         for line in (try? readFile("/proc/self/mounts")).map({ String(decoding: $0, as: UTF8.self) })?
             .split(separator: "\n") ?? []
         {
             let words = line.split(separator: " ")
-            if words.count > 2, words[2] == "bpf" { found.append(String(words[1])) }
+            if words.count > 2, words[2] == "bpf", !found.contains(String(words[1])) { found.append(String(words[1])) }
         }
         return found
     }

@@ -105,8 +105,11 @@ extension EndToEnd {
                 let refused = try site.ctl("adopt", "xdp:edge0", "wall", "--object", Self.object + "#firewall")
                 #expect(refused.errors.contains("no other program than the chain's own root"), "\(refused.errors)")
                 // Somebody has taken the chain off, and put a program of his own there.
+                site.killDaemon()
                 try lab.check(["bpftool", "link", "detach", "pinned", "\(site.hookFolder)/link"])
                 try Self.attachFirewall(lab)
+                try site.start()
+                #expect(try site.status().state == .missing)
                 for name in ["dos", "no name"] {
                     let taken = try site.ctl("adopt", "xdp:edge0", name, "--object", Self.object + "#firewall")
                     #expect(taken.errors.contains("name"), "\(taken.errors)")

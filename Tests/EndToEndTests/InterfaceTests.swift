@@ -175,7 +175,7 @@ extension EndToEnd {
                 try lab.ip(["link set edge0 netns far"])
                 try Self.expect(
                     .waiting, at: site, noting: "there is no interface \"edge0\"",
-                    telling: "the interface was moved to another network namespace; the root was taken off it",
+                    telling: "the interface is in another network namespace now; the root was taken off it",
                     after: count)
                 #expect(try Self.roots(on: "edge0", in: "far").isEmpty)
                 count = try site.events().count

@@ -36,7 +36,7 @@ enum Damage: Hashable {
         case .link: "the root is attached, but its link is not pinned: it goes when whoever holds the link does"
         case .place(let survey):
             switch (survey.place, survey.interface) {
-            case (.strayed, _): "the root's interface was moved to another network namespace"
+            case (.strayed, _): "the root's interface is in another network namespace now"
             case (.renamed(let name, _), _): "the root is on \"\(name)\", which had the interface's name before"
             case (_, .taken): "the root is not attached: another program is on the interface"
             case (_, .unseen): "the root is not attached, and its network namespace may not be entered"

@@ -139,7 +139,7 @@ extension Manager {
         var lines: [String] = []
         if survey.place == .strayed {
             try xdp.takeOff()
-            lines.append("the interface was moved to another network namespace; the root was taken off it")
+            lines.append("the interface is in another network namespace now; the root was taken off it")
             guard case .present = survey.interface else { return lines }
         }
         // Two interfaces that have swapped their names: the other chain's root does not belong here either.

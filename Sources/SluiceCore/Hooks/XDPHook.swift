@@ -96,9 +96,8 @@ struct XDPHook {
             var removed: [(what: String, at: ContinuousClock.Instant)] = []
             for foreign in foreign {
                 guard replace else { throw refusal(foreign) }
-                let what = Self.describe(foreign)
+                removed.append((Self.describe(foreign), .now))
                 try displace(foreign, from: interface)
-                removed.append((what, .now))
             }
             let link: BPFLink
             do throws(BPFError) {

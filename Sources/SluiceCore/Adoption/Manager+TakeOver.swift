@@ -14,6 +14,7 @@ extension Manager {
             return try await audited("adopt", id.description, by: caller) {
                 var change = Change("adopt", by: caller.name, message: request.message)
                 attend(id)
+                try refuseDuringCanary(id)
                 let (spec, takeOver) = try failing("adopt \(id)") { try planTakeOver(of: id, request) }
                 var prepared = try await prepare(spec, keepingObjects: true)
                 prepared.inherited = [request.stage: takeOver.maps]

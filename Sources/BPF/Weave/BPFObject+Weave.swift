@@ -4,8 +4,8 @@ internal import CLibBPF
 internal import Glibc
 
 extension BPFObject {
-    /// Loads an XDP program as it is, as ``loadXDP(program:frags:companions:)`` does, and gives what was loaded, to be
-    /// woven into a stage.
+    /// Loads the maps of an XDP program and has the verifier look at it as it is, as
+    /// ``loadXDP(program:frags:with:companions:)`` does, and gives what is to be woven into a stage.
     public func loadXDPCode(
         program name: String, frags: Bool, companions: [String] = []
     ) throws(BPFError) -> ProgramCode {
@@ -15,10 +15,18 @@ extension BPFObject {
             return LoadHook.with(
                 { program, options in
                     code = self.code(program, options.pointee)
+                    // What is called needs nothing to be known of its stack, and may be called by others itself.
+                    if code!.tailCalls { return 0 }
+                    let statistics = VerifierStatistics(program, options.pointee)
+                    // Who passes under any licence need not be looked at twice, which can take a tenth of a second.
+                    code!.stackSeen = statistics.stackDepth(license: "none")
+                    if code!.stackSeen != nil { return WovenCode.leaveOut(program, options) }
+                    code!.stackSeen = statistics.stackDepth(license: "GPL")
                     return 0
                 }, for: program, load)
         }
-        return code!
+        guard let code else { throw BPFError("take code of", "\"\(name)\"", cause: "it is not for the XDP hook") }
+        return code
     }
 
     /// Loads one of our own XDP programs with an adopted one in the place of its body. The object of the adopted one
@@ -75,8 +83,9 @@ extension BPFObject {
         /// of devices and CPUs, which are programs of another kind.
         private static func base(_ section: String) -> Substring? {
             let parts = section.split(separator: "/", maxSplits: 1)
-            guard let first = parts.first, first.hasPrefix("xdp"),
+            guard let first = parts.first,
                 first == "xdp" || first == "xdp.frags" || first.hasPrefix("xdp_"),
+                !["xdp_devmap", "xdp_cpumap"].contains(first),
                 parts.count == 1 || !["devmap", "cpumap"].contains(parts[1])
             else { return nil }
             return first

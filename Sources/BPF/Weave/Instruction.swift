@@ -93,13 +93,4 @@ struct Instruction: Sendable, Equatable {
 
     /// Whether it may give a register a value: a load, or arithmetic.
     func sets(_ register: UInt8) -> Bool { [0, 1, 4, 7].contains(code & 7) && destination == register }
-
-    /// By how much it may lower a pointer: a constant that it adds, subtracts or sets.
-    var lowersBy: Int? {
-        switch code {
-        case 0x07, 0xb7: immediate < 0 ? -Int(immediate) : nil  // add and move, 64 bits
-        case 0x17: immediate > 0 ? Int(immediate) : nil  // subtract
-        default: nil
-        }
-    }
 }

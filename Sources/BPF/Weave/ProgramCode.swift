@@ -12,6 +12,8 @@ public struct ProgramCode: Sendable {
     var lines: [Line]
     /// The object's type information as the kernel got it; empty when it has none.
     var btf: [UInt8]
+    /// How many bytes of stack the main function uses, by the verifier's account; nil when it has given none.
+    var stackSeen: Int?
 
     struct Place: Sendable {
         var offset: UInt32
@@ -61,24 +63,14 @@ extension ProgramCode {
     /// How many instructions the main function has.
     var mainCount: Int { functionStarts.dropFirst().first ?? instructions.count }
 
-    /// How many bytes of stack the main function may use, in eights: as deep as it stores or loads at the frame pointer,
-    /// or lowers a pointer. Rather too much than too little.
+    /// How many bytes of stack the main function may use, in eights: what the verifier saw, and no less than it stores or
+    /// loads at the frame pointer, as the verifier does not count what it means to leave out (`bpf_fastcall`).
     var stackDepth: Int {
-        var direct = 0
-        var lowered = 0
-        var below = 0
-        for instruction in instructions[..<mainCount] {
-            if let (base, offset) = instruction.access, offset < 0 {
-                if base == Instruction.framePointer {
-                    direct = max(direct, -offset)
-                } else {
-                    below = max(below, -offset)
-                }
-            }
-            // No pointer into the stack can be lowered by more than all of it.
-            if let depth = instruction.lowersBy, depth <= Weaver.stackLimit { lowered = max(lowered, depth) }
+        let direct = instructions[..<mainCount].compactMap { instruction -> Int? in
+            guard let (base, offset) = instruction.access, base == Instruction.framePointer else { return nil }
+            return -offset
         }
-        return (max(direct, lowered == 0 ? 0 : lowered + below) + 7) & ~7
+        return (max(direct.max() ?? 0, stackSeen ?? Weaver.stackLimit) + 7) & ~7
     }
 
     /// The registers that calls preserve, which are set before an instruction and used behind it.

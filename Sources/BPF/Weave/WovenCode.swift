@@ -43,6 +43,17 @@ final class WovenCode {
         }
     }
 
+    /// Has libbpf load next to nothing in the place of a program.
+    static func leaveOut(_ program: OpaquePointer, _ options: UnsafeMutablePointer<bpf_prog_load_opts>) -> Int32 {
+        options.pointee.func_info_cnt = 0
+        options.pointee.line_info_cnt = 0
+        // r0 = 0; exit. libbpf copies it.
+        var nothing = [Instruction(code: 0xb7), Instruction(code: 0x95)]
+        return nothing.withUnsafeMutableBufferPointer { code in
+            code.withMemoryRebound(to: bpf_insn.self) { bpf_program__set_insns(program, $0.baseAddress, $0.count) }
+        }
+    }
+
     private static func copy<Element>(_ array: [Element]) -> UnsafeMutableBufferPointer<Element> {
         let buffer = UnsafeMutableBufferPointer<Element>.allocate(capacity: array.count)
         _ = buffer.initialize(from: array)

@@ -12,10 +12,19 @@ import Testing
 /// An adopted program gives the verdicts and the packets that it gives alone, wherever in a chain it stands.
 @Suite("Woven objects", .serialized, .enabled(if: Lab.isAvailable, "needs root"))
 struct WeaveTests {
-    private static let shapes = [
-        "deep", "many_exits", "exit_in_loop", "big", "loop_callback", "each_entry", "global_function",
-        "static_functions", "global_data", "pinned_map", "rewrite", "untyped_context",
-    ].map { AdoptedFixture("shapes", program: $0) }
+    private static let shapes =
+        [
+            "many_exits", "exit_in_loop", "big", "loop_callback", "each_entry", "global_function",
+            "static_functions", "global_data", "pinned_map", "rewrite", "untyped_context",
+        ].map { AdoptedFixture("shapes", program: $0) }
+        // Before Linux 6.9 a stage needs stack of its own even if it uses none.
+        + (Kernel.isAtLeast(6, 9) ? [AdoptedFixture("shapes", program: "deep")] : [])
+    private static let corners =
+        [
+            "backwards", "wide_verdict", "relocated", "maps_in_a_map", "locked", "with_timer", "sections", "far_ends",
+            "too_far_an_end",
+        ].map { AdoptedFixture("corners", program: $0) }
+        + (Kernel.isAtLeast(6, 4) ? [AdoptedFixture("kernel_calls", program: "kernel_calls")] : [])
     private static let filters = ["dny_all", "alw_all", "dny_ip", "alw_eth", "dny_tcp", "alw_udp"].map {
         AdoptedFixture(debian: "xdpfilt_\($0)", program: "xdpfilt_\($0)")
     }
@@ -26,7 +35,7 @@ struct WeaveTests {
         AdoptedFixture(debian: "xsk_def_xdp_prog", program: "xsk_def_prog"),
     ]
 
-    @Test(arguments: shapes + filters + others)
+    @Test(arguments: shapes + corners + filters + others)
     func givesTheVerdictsItGivesAlone(_ fixture: AdoptedFixture) async throws {
         try await Lab.run { lab in
             let alone = try BPFObject(contentsOf: fixture.path)

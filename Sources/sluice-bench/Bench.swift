@@ -21,12 +21,13 @@ enum Bench {
     private static func run() throws {
         var arguments = Array(CommandLine.arguments.dropFirst())
         var json: String?
-        if arguments.count == 2, arguments[0] == "--json" {
+        if arguments.count >= 2, arguments[0] == "--json" {
             json = arguments[1]
-            arguments = []
+            arguments.removeFirst(2)
         }
-        guard arguments.isEmpty else {
-            FileHandle.standardError.write(Data("usage: sluice-bench [--json FILE]\n".utf8))
+        guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else {
+            FileHandle.standardError.write(
+                Data("usage: sluice-bench [--json FILE] [WORD], for the parts with WORD in their title\n".utf8))
             exit(64)
         }
         guard Lab.isAvailable else {
@@ -37,11 +38,12 @@ enum Bench {
         let parts: [(String, @Sendable (Lab) throws -> [Figure])] = [
             ("chains of pass-on stages, a packet through the root by test run", ChainBench.run),
             ("the volumetric-dos stage alone", DoSBench.run),
+            ("objects of others: alone, and adopted into a chain", AdoptionBench.run),
             ("flips in a flood of live frames", FlipBench.run),
             ("canaries", CanaryBench.run),
             ("the manager", ManagerBench.run),
         ]
-        for (title, part) in parts {
+        for (title, part) in parts where arguments.allSatisfy(title.contains) {
             print("\n\(title)")
             for figure in try Lab.runBlocking(part) {
                 let name = figure.name.padding(toLength: 46, withPad: " ", startingAt: 0)

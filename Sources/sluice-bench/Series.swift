@@ -3,8 +3,9 @@
 /// Measurements of one thing, and what may be quoted of them on a shared machine: the minimum and the median.
 struct Series: Encodable {
     private(set) var values: [Double] = []
+    private var best: Double?
 
-    var minimum: Double { values.min() ?? .nan }
+    var minimum: Double { best ?? values.min() ?? .nan }
     var median: Double {
         let sorted = values.sorted()
         guard !sorted.isEmpty else { return .nan }
@@ -12,6 +13,15 @@ struct Series: Encodable {
     }
 
     mutating func add(_ value: Double) { values.append(value) }
+
+    /// What is left of each sample without that of another series, measured side by side; the minimum is that of the
+    /// two minima.
+    static func - (all: Series, part: Series) -> Series {
+        var result = Series()
+        result.values = zip(all.values, part.values).map { $0 - $1 }
+        result.best = all.minimum - part.minimum
+        return result
+    }
 
     private enum CodingKeys: String, CodingKey { case minimum, median, samples }
 

@@ -27,7 +27,12 @@ public final class BPFObject {
         }
         guard let opened else {
             let error = Errno.current
-            throw BPFError("open BPF object", "\"\(name)\"", cause: said.last ?? "not a BPF object", errno: error)
+            let cause = said.last ?? "not a BPF object"
+            throw BPFError(
+                "open BPF object", "\"\(name)\"",
+                cause: cause.hasSuffix("is not a proper ELF object") ? "it is not an ELF file" : cause,
+                // From 4000 on they are libbpf's own, which the C library cannot tell.
+                errno: error.rawValue < 4000 ? error : nil)
         }
         self.raw = opened
         self.name = name

@@ -47,7 +47,7 @@ extension EndToEnd {
                 try site.start()
                 let plan = try site.ctl("plan", "-f", "-", input: Self.spec(object))
                 #expect(plan.output.contains("+ stage filter: object filter.o#xdpfilt_alw_all"), "\(plan.output)")
-                #expect(plan.output.contains("asks for a pin of its map \"filter_ports\""), "\(plan.output)")
+                #expect(plan.output.contains("asks for pins of xdp_stats_map, filter_ports, "), "\(plan.output)")
                 try site.apply(Self.spec(object))
                 let receiver = try SequenceReceiver(lab: lab, on: Site.edge, port: 9000)
                 let sender = try SequenceSender(lab: lab, netns: "client", to: Site.edge, port: 9000, rate: 2000)
@@ -73,7 +73,7 @@ extension EndToEnd {
                     "map", "update", "xdp:edge0", "filter", "filter_ethernet", "--key", #"{"adr": [2, 0, 0, 0, 0, 2]}"#,
                     "--value", "1")
                 #expect(wrong.status == .exited(1))
-                #expect(wrong.errors.contains("key: member \"addr\" "), "\(wrong.errors)")
+                #expect(wrong.errors.contains("key: unknown member \"adr\"; known: addr"), "\(wrong.errors)")
 
                 // The data path does not notice that the daemon dies, nor that the object's file goes.
                 site.killDaemon()
@@ -91,7 +91,7 @@ extension EndToEnd {
                 #expect(changed.output.contains("~ object: filter.o#xdpfilt_alw_all was rebuilt"), "\(changed.output)")
                 #expect(changed.output.contains("state map \"filter_ports\" is shared with generation 1"))
                 try site.apply(Self.spec(object))
-                #expect(try site.history().map(\.state) == [.kept, .live])
+                #expect(try site.history().map(\.state) == [.live, .kept])
                 #expect(try !Self.passes(site, to: Site.edge, port: 7))
                 #expect(try Self.passes(site, to: Site.edge, port: 8))
 
@@ -162,7 +162,7 @@ extension EndToEnd {
                         "/nowhere/filter.o: cannot be read; correct the path of the object"
                     ),
                     (Self.spec("/dev/zero"), "/dev/zero is no file of at most 64 MiB"),
-                    (Self.spec("/etc/hostname"), "\"hostname\""),
+                    (Self.spec("/etc/hostname"), "open BPF object \"hostname\": it is not an ELF file"),
                     (Self.spec(refused), "it is a stage written for Sluice"),
                 ]
                 for (spec, says) in mistakes {
@@ -198,17 +198,18 @@ extension EndToEnd {
                         Self.shapes("each_entry"),
                         extra: ", rodata: {limit: \(limit)}, maps: {seen: {state: true, max-entries: \(entries)}}")
                 }
-                func entries() throws -> [TypedEntry] {
+                // By a byte of the packet; the kernel's own few have others.
+                func has(packets: Int64) throws -> Bool {
                     let dump: MapDump = try site.decode(
                         site.must("map", "dump", "xdp:edge0", "filter", "seen", "-o", "json"))
-                    return dump.entries
+                    return dump.entries.contains { $0.value == ["packets": .integer(packets)] }
                 }
                 try site.apply(counting(1, entries: 64))
                 for _ in 0..<5 { _ = try site.verdict(port: 7) }
-                #expect(try entries().map(\.value) == [["packets": 5]])
+                #expect(try has(packets: 5))
                 try site.apply(counting(2, entries: 64))
                 _ = try site.verdict(port: 7)
-                #expect(try entries().map(\.value) == [["packets": 6]])
+                #expect(try has(packets: 6))
                 let refused = try site.ctl("plan", "-f", "-", input: counting(2, entries: 128))
                 #expect(refused.status == .exited(1))
                 #expect(
@@ -216,7 +217,7 @@ extension EndToEnd {
                     "\(refused.errors)")
                 try site.must("rollback", "xdp:edge0")
                 _ = try site.verdict(port: 7)
-                #expect(try entries().map(\.value) == [["packets": 7]])
+                #expect(try has(packets: 7))
             }
         }
 

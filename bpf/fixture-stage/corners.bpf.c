@@ -201,7 +201,7 @@ SEC("fentry/no_such_function") int on_entry(void *ctx)
 
 SEC("xdp/devmap") int of_a_device(struct xdp_md *ctx)
 {
-    return ctx->egress_ifindex ? XDP_PASS : XDP_DROP;
+    return ctx->rx_queue_index ? XDP_PASS : XDP_DROP;
 }
 
 /* The same, as it was written once. */

@@ -111,10 +111,11 @@ struct AdoptionCheck {
 
     private func notes(_ maps: [ObjectMap], shared: Set<String>) -> [String] {
         var notes: [String] = []
-        for map in maps where map.pinsItself && shared.contains(map.name) {
+        let pinned = maps.filter { $0.pinsItself && shared.contains($0.name) }.map(\.name)
+        if !pinned.isEmpty {
             notes.append(
-                "stage \"\(stage)\": the object asks for a pin of its map \"\(map.name)\": it is kept as state of the stage, "
-                    + "shared by its generations, and nowhere else")
+                "stage \"\(stage)\": the object asks for pins of \(list(pinned)): kept as state of the stage, shared by its "
+                    + "generations, and pinned nowhere else")
         }
         for map in maps where map.type == .programArray {
             notes.append(

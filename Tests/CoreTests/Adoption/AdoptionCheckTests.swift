@@ -96,7 +96,7 @@ import Testing
     @Test func planTellsOfPinsAndTailCalls() throws {
         let pinned = try Self.check("shapes", Self.source("pinned_map"))
         #expect(pinned.state.keys.sorted() == ["own_state"])
-        #expect(pinned.notes.count == 1 && pinned.notes[0].contains("asks for a pin of its map \"own_state\""))
+        #expect(pinned.notes.count == 1 && pinned.notes[0].contains("asks for pins of own_state: kept as state"))
         let own = Self.source("pinned_map", maps: ["own_state": .init(state: false), "seen": .init(state: true)])
         #expect(try Self.check("shapes", own).state.keys.sorted() == ["seen"])
         let dispatch = try Self.check("tailcalls", Self.source("dispatch"))

@@ -13,7 +13,7 @@ RELEASE = $(SWIFT) build -c release --static-swift-stdlib -Xswiftc -use-ld=lld -
 # Live traffic and deadlines do not go together with other tests: one at a time.
 TEST = $(SWIFT) test --skip-build --no-parallel
 
-.PHONY: all build release test test-unit test-kernel test-systemd demo bench lint fmt install uninstall clean bootstrap help
+.PHONY: all build release test test-unit test-kernel test-systemd demo bench bench-boot lint fmt install uninstall clean bootstrap help
 
 all: build
 
@@ -42,10 +42,10 @@ test-kernel: bootstrap
 	$(SWIFT) build --build-tests
 	$(TEST) --filter 'BPFTests|CoreTests|VolumetricDoSTests|EndToEndTests'
 
-## test-systemd the product installed in a container with systemd; root only, on Debian
+## test-systemd the product installed in a container with systemd; BUILD=.build/debug takes that build; root only, on Debian
 test-systemd: bootstrap
 	@scripts/bootstrap.sh systemd
-	Tests/Systemd/run.sh
+	Tests/Systemd/run.sh $(if $(BUILD),--build-dir '$(BUILD)')
 
 ## demo         the tour on real packets, in a network namespace of its own; root only, leaves nothing behind
 demo: bootstrap
@@ -58,6 +58,11 @@ bench: bootstrap
 	@[ "$$(id -u)" -eq 0 ] || { echo 'make bench: needs root, for BPF'; exit 1; }
 	$(RELEASE)
 	.build/release/sluice-bench --json .build/bench.json
+
+## bench-boot   from boot to filtering in that container, and where the time goes; root only, on Debian
+bench-boot: bootstrap
+	@scripts/bootstrap.sh systemd
+	Tests/Systemd/run.sh --boot $(if $(BUILD),--build-dir '$(BUILD)')
 
 ## lint         formatters, shellcheck, who imports whom, licence headers
 lint: bootstrap

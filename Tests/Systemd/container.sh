@@ -59,6 +59,18 @@ property() { inside systemctl show --property "$1" --value "${2:-sluiced.service
 is_active() { [[ $(property ActiveState) == active ]]; }
 is_idle() { [[ $(property ActiveState) == inactive ]]; }
 
+# A chain of volumetric-dos that drops UDP to port 7; further stages may be added to it. chain HOOK VERSION [LINE...]
+chain() {
+    printf 'chains:\n  - hook: %s\n' "$1"
+    [[ $# -lt 3 ]] || printf '    %s\n' "${@:3}"
+    printf '    stages:\n      - name: dos\n        plugin: volumetric-dos\n        version: "%s"\n' "$2"
+    printf '        config: {rules: [{name: blocked, protocol: udp, destination-port: 7}]}\n'
+}
+
+state() { ctl status "$1" --output json | jq -r .state; }
+live() { [[ $(state "$1") == live ]]; }
+generation() { ctl status xdp:edge0 --output json | jq .live; }
+
 # ctl VERB...: sluicectl in the container; which verbs were tried is kept.
 ctl() {
     local verb=$1

@@ -16,11 +16,14 @@ start_traffic() {
         receivers+=($!)
     done
     until_true 'receivers' receiving || return
+    # Until the edge answers, the client's kernel keeps but a few datagrams for it.
+    until_true 'the network' has_address || return
     send &
     sender=$!
     until_true 'traffic' test -s "$work/received"
 }
 
+has_address() { [[ $(inside ip -json -4 address show dev edge0 up | jq '.[0].addr_info | length') -gt 0 ]]; }
 receiving() { [[ -e $work/received && -e $work/leaked ]]; }
 
 # A thousand datagrams a second, until the file "stop" is there.
@@ -62,6 +65,8 @@ nothing_lost() {
 filters() {
     local before leaked
     before=$(tail -n 1 "$work/received") leaked=$(wc -c < "$work/leaked")
-    sleep 0.2
-    [[ $(tail -n 1 "$work/received") -gt $before && $(wc -c < "$work/leaked") -eq $leaked ]]
+    until_true 'a hundred datagrams more' has_come $((before + 100)) || return
+    [[ $(wc -c < "$work/leaked") -eq $leaked ]]
 }
+
+has_come() { [[ $(tail -n 1 "$work/received") -ge $1 ]]; }

@@ -23,12 +23,15 @@ struct Change {
         timings.map { "\($0.step) \(($0.milliseconds * 10).rounded() / 10) ms" }.joined(separator: ", ")
     }
 
-    /// Ends a step.
+    /// Ends a step; of one that is taken again, the times are added up.
     mutating func lap(_ step: String) {
         let now = ContinuousClock.now
-        let duration = (now - last).components
-        timings.append(
-            Timing(step: step, milliseconds: Double(duration.seconds) * 1e3 + Double(duration.attoseconds) / 1e15))
+        let milliseconds = (now - last) / .milliseconds(1)
+        if let index = timings.firstIndex(where: { $0.step == step }) {
+            timings[index].milliseconds += milliseconds
+        } else {
+            timings.append(Timing(step: step, milliseconds: milliseconds))
+        }
         last = now
     }
 }

@@ -35,6 +35,8 @@ public actor Manager: ManagerService {
     let plugins: PluginCatalog
     /// Keeps a second manager off the same bpffs folder and the same database.
     private let locks: Locks
+    /// How long it took to get here, for the log.
+    let opening: Change
     /// The `run` work of live stages.
     var runs: [RunKey: LiveRun] = [:]
     /// Whether the chains are being recovered for the first time in this boot of the machine.
@@ -71,6 +73,7 @@ public actor Manager: ManagerService {
     public init(configuration: ManagerConfiguration, logger: Logger) throws {
         self.configuration = configuration
         self.logger = logger
+        var course = Change("recover", by: "sluiced", message: "")
         do {
             let parent = (configuration.bpffs as NSString).deletingLastPathComponent
             guard Bpffs.contains(parent) else {
@@ -82,9 +85,13 @@ public actor Manager: ManagerService {
             try FileManager.default.createDirectory(
                 atPath: configuration.state, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
             locks = try Locks(bpffs: configuration.bpffs, state: configuration.state)
+            course.lap("locks")
             store = try Store(path: "\(configuration.state)/sluice.db")
+            course.lap("database")
             artifacts = try Artifacts(folder: "\(configuration.state)/artifacts")
             plugins = PluginCatalog(configuration)
+            course.lap("catalog")
+            opening = course
         } catch let error as BPFError where error.errno == .wouldBlock {
             throw APIErrorBody.conflict(
                 "\(error.object) is in use by another sluiced; stop it, or give this one its own --bpffs and --state")

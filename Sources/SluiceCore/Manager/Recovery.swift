@@ -9,12 +9,13 @@ extension Manager {
     /// Reads what runs from the kernel, finishes or discards what a crash left half done, and says so. Rebuilds chains
     /// that are wanted but not in the kernel, as after a reboot. Then starts the `run` work of live stages.
     public func start() async {
-        var course = Change("recover", by: "sluiced", message: "")
+        var course = opening
         do {
             try await exclusively {
                 let boot = try Boot.id()
                 isNewBoot = try store.lastBoot() != boot
                 for hook in try knownHooks() { recover(hook) }
+                course.lap("leftovers")
                 checkUp()
                 isNewBoot = false
                 try store.setLastBoot(boot)

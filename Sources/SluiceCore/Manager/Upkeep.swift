@@ -52,15 +52,18 @@ extension Manager {
             // Each repair may lay bare the next: looked at anew after each.
             while let damage = try inspect(hook).first(where: { !tried.contains($0) }) {
                 tried.insert(damage)
+                course.lap("look")
                 do {
                     done += try mend(damage, of: hook, &course)
-                    if case .place = damage { course.lap("attach") } else { action = "recover" }
+                    if case .place = damage {} else { action = "recover" }
                 } catch {
                     failures.append("\(damage.message): \(APIErrorBody(error, during: "\(hook)").message)")
                 }
             }
             let survey = try XDPHook(directory: directory(hook)).survey()
+            course.lap("look")
             try note(hook, survey, done: done, action: action, failures: failures)
+            course.lap("record")
             if !done.isEmpty { logger.info("\(hook) mended: \(course.course)") }
         } catch {
             stand(hook, "recover", "failed", "\(APIErrorBody(error, during: "recover \(hook)").message)")
@@ -103,7 +106,7 @@ extension Manager {
             try xdp.repinLink()
             return ["the pin of the link had gone; it is pinned again"]
         case .place(let survey):
-            return try settle(survey, xdp, mode: wanted.resolved.spec.mode)
+            return try settle(survey, xdp, mode: wanted.resolved.spec.mode, &course)
         }
     }
 
@@ -135,7 +138,9 @@ extension Manager {
     }
 
     /// Brings the root to where it belongs.
-    private func settle(_ survey: RootSurvey, _ xdp: XDPHook, mode: AttachMode) throws -> [String] {
+    private func settle(
+        _ survey: RootSurvey, _ xdp: XDPHook, mode: AttachMode, _ course: inout Change
+    ) throws -> [String] {
         var lines: [String] = []
         if survey.place == .strayed {
             try xdp.takeOff()
@@ -151,7 +156,10 @@ extension Manager {
             }
         }
         let (used, notes) = try xdp.attach(mode: mode, replace: false)
-        return lines + ["attached the root to \(xdp.hook) (\(used))"] + notes + gap(of: xdp.hook)
+        course.lap("attach")
+        let gap = gap(of: xdp.hook)
+        course.lap("record")
+        return lines + ["attached the root to \(xdp.hook) (\(used))"] + notes + gap
     }
 
     /// How long nothing was filtered, where that is known.

@@ -10,7 +10,7 @@ boots=5
 note() { printf '%s\t%s\n' "$1" "$2" >> "$work/steps"; }
 
 # What systemd noted of a unit, or without one of itself, in ms since the kernel's start.
-moment() { inside systemctl show --property "$1Monotonic" --value ${2:+"$2"} | awk '{ print $1 / 1000 }'; }
+moment() { inside systemctl show --property "$1Monotonic" --value ${2:+"$2"} | awk '{ printf "%.3f\n", $1 / 1000 }'; }
 
 # The steps that a line of the manager's log tells, as "look 0.1" lines. steps PATTERN
 steps() {
@@ -18,26 +18,30 @@ steps() {
         | sed "s/.*$1: //; s/ ms//g; s/, /\n/g"
 }
 
-# To the second: what comes before has no line in the log. realtime TIME
+# A time as seconds since 1970. realtime TIME
 realtime() { date --date "$1" +%s.%N; }
 
+reckon() { awk "BEGIN { printf \"%.3f\", $1 }"; }
+
 measure() {
-    local started attached total before name value
+    local started attached total before start name value
     started=$(realtime "$(inside systemctl show --timestamp=us --property ExecMainStartTimestamp --value sluiced.service)")
     attached=$(realtime "$(ctl status xdp:edge0 --output json | jq -er '.gap | select(.since == "boot").until')") || return
-    total=$(awk "BEGIN { print ($attached - $started) * 1000 }")
+    total=$(reckon "($attached - $started) * 1000")
+    # What comes before the manager's first step has no line in its log.
     before=$total
     while read -r name value; do
         note "$name" "$value"
         case $name in
             locks | database | catalog | leftovers | look | root | load | flip | attach)
-                before=$(awk "BEGIN { print $before - $value }") ;;
+                before=$(reckon "$before - $value") ;;
         esac
     done < <(steps recovered && steps 'xdp:edge0 mended')
-    note 'first process' "$(awk "BEGIN { print $(moment ExecMainStartTimestamp sluiced.service) - $(moment UserspaceTimestamp) }")"
+    start=$(moment ExecMainStartTimestamp sluiced.service)
+    note 'first process' "$(reckon "$start - $(moment UserspaceTimestamp)")"
     note main "$before"
     note total "$total"
-    note ready "$(awk "BEGIN { print $(moment ActiveEnterTimestamp sluiced.service) - $(moment ExecMainStartTimestamp sluiced.service) }")"
+    note ready "$(reckon "$(moment ActiveEnterTimestamp sluiced.service) - $start")"
 }
 
 # row STEP DESCRIPTION: the median and the least.

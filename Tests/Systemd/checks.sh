@@ -9,6 +9,17 @@ link_id() { inside bpftool --json link show pinned /sys/fs/bpf/sluice/xdp:edge0/
 
 # -- the life of the daemon
 
+# With a drop-in for the unit, or without it again, the daemon is started anew. drop_in FILE
+drop_in() {
+    inside install -D -m 0644 "$1" /etc/systemd/system/sluiced.service.d/check.conf
+    restart_anew
+}
+drop_out() {
+    inside rm /etc/systemd/system/sluiced.service.d/check.conf
+    restart_anew
+}
+restart_anew() { inside systemctl daemon-reload && inside systemctl restart sluiced.service; }
+
 first_call_starts_it() {
     inside systemctl stop sluiced.service
     inside systemctl is-active sluiced.service && return 1
@@ -35,7 +46,9 @@ killed_is_restarted() {
 }
 
 hung_is_restarted() {
-    ctl version
+    # Half a minute is long to wait for.
+    printf '[Service]\nWatchdogSec=3\n' > "$root/watchdog.conf"
+    drop_in /watchdog.conf
     local before
     before=$(property MainPID)
     inside kill -STOP "$before"
@@ -43,6 +56,7 @@ hung_is_restarted() {
     inside journalctl --quiet --unit sluiced.service --grep 'Watchdog timeout' --lines 1
     live xdp:edge0
     filters
+    drop_out
 }
 
 restart_changes_nothing() {

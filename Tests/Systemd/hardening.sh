@@ -125,7 +125,7 @@ refused() {
 }
 
 # What runs on an interface that nothing of ours runs on, by its id.
-foreign() { inside ip -json link show dev spare0 | jq .xdp.prog.id; }
+foreign() { inside ip -json link show dev spare0 | jq ".[0].xdp.prog.id"; }
 
 foreign_is_refused() {
     spare
@@ -145,35 +145,26 @@ netns_is_refused() {
     grep CAP_SYS_ADMIN "$work/refusal"
 }
 
-drop_in=/etc/systemd/system/sluiced.service.d/netns.conf
-restart_anew() { inside systemctl daemon-reload && inside systemctl restart sluiced.service; }
-allow_namespaces() {
-    inside install -D -m 0644 /usr/share/doc/sluice/netns.conf.example "$drop_in"
-    restart_anew
-}
-forbid_namespaces() {
-    inside rm "$drop_in"
-    restart_anew
-}
+netns=/usr/share/doc/sluice/netns.conf.example
 
 netns_with_drop_in() {
-    allow_namespaces
+    drop_in "$netns"
     chain xdp:inner0@edge 1.0 | ctl apply -f -
     live xdp:inner0@edge
     ctl detach xdp:inner0@edge
     inside ip netns delete edge
-    forbid_namespaces
+    drop_out
 }
 
 foreign_with_drop_in() {
-    allow_namespaces
+    drop_in "$netns"
     chain xdp:spare0 1.0 | ctl apply --replace -f -
     live xdp:spare0
     [[ $(foreign) -ne $(< "$work/foreign") ]]
     ctl detach --restore xdp:spare0
     [[ $(foreign) -eq $(< "$work/foreign") ]]
     inside ip link delete spare0
-    forbid_namespaces
+    drop_out
 }
 
 is_turned() { ctl events | grep -c map-update; }

@@ -26,11 +26,11 @@ install_product() {
     printf '[Match]\nName=edge0\n[Network]\nAddress=10.9.0.1/24\nLinkLocalAddressing=no\n' \
         > "$root/etc/systemd/network/edge0.network"
     systemctl --quiet --root="$root" enable systemd-networkd.service || return
-    # The unit as it is, but sooner idle and sooner taken for hung.
+    # The unit as it is, but sooner idle.
     local command
     command=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/sluiced.service")
     mkdir -p "$root/etc/systemd/system/sluiced.service.d"
-    printf '[Service]\nWatchdogSec=4\nExecStart=\nExecStart=%s --idle-exit 2\n' "$command" \
+    printf '[Service]\nExecStart=\nExecStart=%s --idle-exit 2\n' "$command" \
         > "$root/etc/systemd/system/sluiced.service.d/test.conf"
     install_stages
 }
@@ -45,6 +45,6 @@ install_stages() {
         install -D -m 0755 "$build/fixture-stage" "$plugins/fixture-stage/$version/fixture-stage" || return
         install -m 0644 "$fixture"/tally*.bpf.o "$plugins/fixture-stage/$version/" || return
     done
-    # An object that nobody wrote for Sluice.
-    install -D -m 0644 "$(dpkg -L xdp-tools | grep '/xdpfilt_alw_all\.o$')" "$root/usr/lib/bpf/xdpfilt_alw_all.o"
+    # An object that nobody wrote for Sluice, of xdp-tools.
+    install -D -m 0644 --target-directory "$root/usr/lib/bpf" /usr/lib/*/bpf/xdpfilt_alw_all.o
 }

@@ -27,14 +27,14 @@ booted() {
 
 # Asks the container to reboot, which ends it with status 133, and boots it again.
 reboot_container() {
-    inside systemctl reboot
+    inside systemctl reboot >> "$work/console" 2>&1
     wait "$nspawn"
     [[ $? -eq 133 ]] || return
     boot
 }
 
 power_off() {
-    inside systemctl poweroff
+    inside systemctl poweroff >> "$work/console" 2>&1
     wait "$nspawn"
 }
 

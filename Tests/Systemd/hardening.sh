@@ -44,7 +44,20 @@ repairs() {
     filters
 }
 
-probes() { ctl probe; }
+# What is there, by the answer of a probe.
+supported() { jq '[.items[] | select(.name != "CAP_SYS_ADMIN") | {name, supported}]'; }
+
+# Another daemon, which nothing confines, finds no more.
+probes() {
+    ctl probe
+    inside systemd-run --quiet --unit unconfined \
+        sluiced --socket /run/unconfined.sock --bpffs /sys/fs/bpf/unconfined --state /run/unconfined
+    until_true 'the other daemon' inside test -S /run/unconfined.sock
+    diff <(ctl probe --output json | supported) \
+        <(inside env SLUICE_SOCKET=/run/unconfined.sock sluicectl probe --output json | supported)
+    inside systemctl stop unconfined
+    inside rm -r /run/unconfined /sys/fs/bpf/unconfined
+}
 
 collects_garbage() {
     ctl gc

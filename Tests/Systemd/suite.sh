@@ -41,7 +41,7 @@ check 'status, stats, history, events, plugins, version' see
 check 'doctor finds nothing wrong' healthy
 check 'doctor --repair mends what was damaged' repairs
 check 'gc' collects_garbage
-check 'probe finds all that is needed' probes
+check 'probe finds all that it finds where nothing confines it' probes
 check 'an object of others becomes a stage' adopts
 check 'an upgrade merges state of another layout' merges_state
 check 'map list, dump, update and delete' changes_maps

@@ -24,7 +24,9 @@ done
 
 if [[ ! ${SLUICE_SYSTEMD_TEST:-} ]]; then
     work=$(mktemp -d /tmp/sluice-systemd-XXXXXX) root=$work/root
-    trap 'rm -rf -- "$work"' EXIT
+    # shellcheck source=Tests/Systemd/cgroups.sh
+    . Tests/Systemd/cgroups.sh
+    trap 'leave_cgroups; rm -rf -- "$work"' EXIT
     # shellcheck source=Tests/Systemd/install.sh
     . Tests/Systemd/install.sh
     if ! install_product > "$work/install" 2>&1; then
@@ -33,6 +35,7 @@ if [[ ! ${SLUICE_SYSTEMD_TEST:-} ]]; then
     fi
     echo "test-systemd: installed ($SECONDS s)"
     # Namespaces of our own: whatever is mounted, made or started in them goes with them, however this ends.
+    enter_cgroups
     export SLUICE_SYSTEMD_TEST=$work SLUICE_SYSTEMD_SUITE=$suite
     unshare --mount --net --pid --fork --kill-child --mount-proc Tests/Systemd/run.sh
     exit

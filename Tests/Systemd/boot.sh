@@ -44,6 +44,19 @@ measure() {
     note ready "$(reckon "$(moment ActiveEnterTimestamp sluiced.service) - $start")"
 }
 
+# What systemd itself takes between the start and the exec: the unit, with nothing in place of the daemon.
+measure_sandbox() {
+    sed -E 's|^Type=.*|Type=oneshot\nRemainAfterExit=yes|; s|^ExecStart=.*|ExecStart=/bin/true|; /^(Restart|WatchdogSec|StateDirectory)/d' \
+        "$root/usr/lib/systemd/system/sluiced.service" > "$root/etc/systemd/system/sandbox.service"
+    inside systemctl daemon-reload || return
+    for ((boot = 1; boot <= boots; boot++)); do
+        inside systemctl start sandbox.service || return
+        note sandbox "$(reckon "$(moment ExecMainExitTimestamp sandbox.service) \
+            - $(moment ExecMainStartTimestamp sandbox.service)")"
+        inside systemctl stop sandbox.service
+    done
+}
+
 # row STEP DESCRIPTION: the median and the least.
 row() {
     awk -F '\t' -v step="$1" '$1 == step { print $2 }' "$work/steps" | sort -n | awk -v what="$2" '
@@ -59,12 +72,14 @@ for ((boot = 1; boot <= boots; boot++)); do
     need reboot_container
     need measure
 done
+need measure_sandbox
 need power_off
 
 echo "A chain of two stages, $boots boots of the container, median (least), ms"
 row 'first process' "systemd's start to the manager's start"
 row total 'the manager'\''s start to the attached root'
-row main '  exec, dynamic linking, runtime, command line'
+row main '  systemd'\''s sandbox, exec, dynamic linking, command line'
+row sandbox '    the sandbox, measured alone, after the boot'
 row locks '  the locks on both folders'
 row database '  opening the database'
 row catalog '  the folders of artifacts and plugins'

@@ -22,6 +22,26 @@ upgrade_and_rollback() {
     filters
 }
 
+# On two flows, one of which is dropped: no candidate could be told by that.
+begin_canary() {
+    ctl upgrade xdp:edge0 dos --to 1.1 --canary 50% --for 1h --min-packets 1000000000 --no-wait
+    [[ $(generation) -eq $1 ]]
+    filters
+}
+
+tries_canaries() {
+    local stable
+    stable=$(generation)
+    begin_canary "$stable"
+    ctl canary abort xdp:edge0
+    [[ $(generation) -eq $stable ]]
+    begin_canary "$stable"
+    ctl canary promote xdp:edge0
+    [[ $(generation) -gt $stable ]]
+    filters
+    ctl rollback xdp:edge0 --to "$stable"
+}
+
 see() {
     ctl status
     ctl stats xdp:edge0

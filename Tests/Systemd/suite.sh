@@ -37,6 +37,7 @@ check 'hung, it is restarted by the watchdog' hung_is_restarted
 check 'systemctl restart leaves the data path alone' restart_changes_nothing
 check 'systemctl stop leaves the data path alone' stop_changes_nothing
 check 'upgrade and rollback' upgrade_and_rollback
+check 'a canary, aborted and promoted' tries_canaries
 check 'status, stats, history, events, plugins, version' see
 check 'doctor finds nothing wrong' healthy
 check 'doctor --repair mends what was damaged' repairs

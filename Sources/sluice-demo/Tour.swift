@@ -88,8 +88,13 @@ struct Tour {
     private func upgrade(_ flood: LiveFrames, _ botnet: LiveFrames) throws {
         narrator.step("An upgrade in mid-flood")
         narrator.say(
-            "volumetric-dos 1.1 takes over from 1.0 with the configuration as it is: beside it, then by one write.")
-        try edge.sluicectl("upgrade", Edge.hook, "dos", "--to", "1.1", "--message", "can limit networks")
+            """
+            volumetric-dos 1.1 takes over from 1.0 with the configuration as it is: for three seconds it has a fifth of the
+            flows; as it fares no worse there than 1.0, it then gets all of them by one write.
+            """)
+        try edge.sluicectl(
+            "upgrade", Edge.hook, "dos", "--to", "1.1", "--canary", "20%", "--for", "3s", "--abort-if", "drop>+5%",
+            "--message", "can limit networks")
         try pause(1)
         try checkFlood(flood)
     }

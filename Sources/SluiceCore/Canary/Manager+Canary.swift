@@ -98,7 +98,7 @@ extension Manager {
         watch(canary, of: hook)
         let steps = plan.shares.map(Percent.text).joined(separator: ", then ")
         return [
-            "generation \(number) has \(steps) of the flows, \(Seconds.text(plan.seconds))\(plan.shares.count > 1 ? " each" : "")",
+            "generation \(number) has \(steps) of the flows, for \(Seconds.text(plan.seconds))\(plan.shares.count > 1 ? " each" : "")",
             "it is promoted after that, or aborted if \(plan.abortIf.joined(separator: ", "))",
         ]
     }

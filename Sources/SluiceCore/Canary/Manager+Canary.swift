@@ -8,27 +8,34 @@ extension Manager {
     public func abortCanary(
         _ hook: String, _ request: CanaryEndRequest, by caller: Caller
     ) async throws -> ChangeReport {
-        try await exclusively {
-            let id = try resolve(hook)
-            return try await audited("abort", id.description, by: caller) {
-                var change = Change("abort", by: caller.name, message: request.message)
-                let traffic = try split(of: id)
-                let lines = try abortCanary(of: id, because: "asked for", &change)
-                return report(id, from: traffic.live, to: traffic.live, lines, change)
-            }
+        try await endCanary("abort", hook, request, by: caller) { id, change in
+            try abortCanary(of: id, because: "asked for", &change)
         }
     }
 
     public func promoteCanary(
         _ hook: String, _ request: CanaryEndRequest, by caller: Caller
     ) async throws -> ChangeReport {
+        try await endCanary("promote", hook, request, by: caller) { id, change in
+            try promoteCanary(of: id, because: "asked for", &change)
+        }
+    }
+
+    private func endCanary(
+        _ action: String, _ hook: String, _ request: CanaryEndRequest, by caller: Caller,
+        _ body: (HookID, inout Change) throws -> [String]
+    ) async throws -> ChangeReport {
         try await exclusively {
             let id = try resolve(hook)
-            return try await audited("promote", id.description, by: caller) {
-                var change = Change("promote", by: caller.name, message: request.message)
-                let traffic = try split(of: id)
-                let lines = try promoteCanary(of: id, because: "asked for", &change)
-                return report(id, from: traffic.live, to: traffic.candidate, lines, change)
+            return try await audited(action, id.description, by: caller) {
+                var change = Change(action, by: caller.name, message: request.message)
+                let before = try split(of: id)
+                let lines = try body(id, &change)
+                return ChangeReport(chains: [
+                    ChainChange(
+                        hook: id.description, from: before.live, to: try directory(id).live(), lines: lines,
+                        timings: change.timings)
+                ])
             }
         }
     }
@@ -41,14 +48,6 @@ extension Manager {
                 "\(hook): no canary is under way; generation \(traffic.live) has all of the traffic")
         }
         return traffic
-    }
-
-    private func report(
-        _ hook: HookID, from: Int, to: Int?, _ lines: [String], _ change: Change
-    ) -> ChangeReport {
-        ChangeReport(chains: [
-            ChainChange(hook: hook.description, from: from, to: to, lines: lines, timings: change.timings)
-        ])
     }
 
     /// What is tried must be decided upon before anything else changes.

@@ -59,6 +59,33 @@ hung_is_restarted() {
     drop_out
 }
 
+has_root_pin() { inside test -e /sys/fs/bpf/sluice/xdp:edge0/root; }
+
+timer_starts_it() {
+    local folder=$root/etc/systemd/system/sluiced.timer.d
+    # Ten minutes are long to wait for.
+    mkdir "$folder"
+    printf '[Timer]\nOnUnitInactiveSec=\nOnUnitInactiveSec=1\nAccuracySec=100ms\n' > "$folder/check.conf"
+    inside systemctl daemon-reload
+    inside systemctl restart sluiced.timer
+    until_true 'the idle exit' is_idle
+    inside rm /sys/fs/bpf/sluice/xdp:edge0/root
+    until_true 'the look' has_root_pin
+    filters
+    rm -r "$folder"
+    inside systemctl daemon-reload
+    inside systemctl restart sluiced.timer
+}
+
+# There is no udev in a container, but what it would do can be asked.
+wanted_for() { inside udevadm test --action=add "/sys/class/net/$1" 2> /dev/null | grep SYSTEMD_WANTS; }
+
+rule_wants_it() {
+    wanted_for edge0 | grep sluiced.service
+    wanted_for lo && return 1
+    true
+}
+
 restart_changes_nothing() {
     local pins link
     pins=$(pinned) link=$(link_id)

@@ -44,6 +44,7 @@ tries_canaries() {
 
 see() {
     ctl status
+    ctl status --all
     ctl stats xdp:edge0
     ctl history xdp:edge0 | grep 'a test'
     ctl history xdp:edge0 --diff
@@ -160,13 +161,17 @@ refused() {
 # What runs on an interface that nothing of ours runs on, by its id.
 foreign() { inside ip -json link show dev spare0 | jq ".[0].xdp.prog.id"; }
 
+foreign_object=/usr/lib/bpf/xdpfilt_alw_all.o
+
 foreign_is_refused() {
     spare
-    inside ip link set dev spare0 xdpdrv object /usr/lib/sluice/plugins/knob/1.0/knob.bpf.o section xdp
+    inside ip link set dev spare0 xdpdrv object "$foreign_object" section xdp
     foreign > "$work/foreign"
     chain xdp:spare0 1.0 | refused ctl apply -f -
     grep -e "#$(< "$work/foreign")" -e --replace "$work/refusal"
     chain xdp:spare0 1.0 | refused ctl apply --replace -f -
+    grep CAP_SYS_ADMIN "$work/refusal"
+    refused ctl adopt xdp:spare0 taken --object "$foreign_object"
     grep CAP_SYS_ADMIN "$work/refusal"
     [[ $(foreign) -eq $(< "$work/foreign") ]]
 }
@@ -194,6 +199,10 @@ foreign_with_drop_in() {
     chain xdp:spare0 1.0 | ctl apply --replace -f -
     live xdp:spare0
     [[ $(foreign) -ne $(< "$work/foreign") ]]
+    ctl detach --restore xdp:spare0
+    [[ $(foreign) -eq $(< "$work/foreign") ]]
+    ctl adopt xdp:spare0 taken --object "$foreign_object"
+    live xdp:spare0
     ctl detach --restore xdp:spare0
     [[ $(foreign) -eq $(< "$work/foreign") ]]
     inside ip link delete spare0

@@ -34,6 +34,8 @@ need start_traffic
 check 'it leaves when idle, and the traffic goes on' idle_exit
 check 'killed, it is restarted' killed_is_restarted
 check 'hung, it is restarted by the watchdog' hung_is_restarted
+check 'the timer starts it, and it mends what somebody has removed' timer_starts_it
+check 'the udev rule starts it for an interface of a chain, and for no other' rule_wants_it
 check 'systemctl restart leaves the data path alone' restart_changes_nothing
 check 'systemctl stop leaves the data path alone' stop_changes_nothing
 check 'upgrade and rollback' upgrade_and_rollback
@@ -48,10 +50,10 @@ check 'an upgrade merges state of another layout' merges_state
 check 'map list, dump, update and delete' changes_maps
 check 'apply, generic XDP, and detach' apply_generic
 check 'a chain waits for its interface, and is attached when that comes' waits_for_its_interface
-check 'the program of another is named, not replaced, and the remedy told' foreign_is_refused
+check 'the program of another is named, neither replaced nor adopted, and the remedy told' foreign_is_refused
 check 'a chain in another network namespace is refused, and the remedy named' netns_is_refused
 check 'with the drop-in, a chain in another network namespace' netns_with_drop_in
-check 'with the drop-in, the program of another is replaced, and put back' foreign_with_drop_in
+check 'with the drop-in, the program of another is replaced, adopted, and put back' foreign_with_drop_in
 check 'a plugin with work to do while live, as a user of its own' plugin_that_runs
 check 'only members of its groups may use it' strangers_are_refused
 end_traffic

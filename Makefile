@@ -13,7 +13,11 @@ RELEASE = $(SWIFT) build -c release --static-swift-stdlib -Xswiftc -use-ld=lld -
 # Live traffic and deadlines do not go together with other tests: one at a time.
 TEST = $(SWIFT) test --skip-build --no-parallel
 
-.PHONY: all build release test test-unit test-kernel test-systemd demo bench bench-boot lint fmt install uninstall clean bootstrap help
+# The sequences of `make soak`, by the seed of the first: other ones each time.
+SEED ?= $(shell date +%s)
+SEQUENCES ?= 1000
+
+.PHONY: all build release test test-unit test-kernel test-systemd soak demo bench bench-boot lint fmt install uninstall clean bootstrap help
 
 all: build
 
@@ -46,6 +50,12 @@ test-kernel: bootstrap
 test-systemd: bootstrap
 	@scripts/bootstrap.sh systemd
 	Tests/Systemd/run.sh $(if $(BUILD),--build-dir '$(BUILD)')
+
+## soak         random sequences of changes, crashes and other people's deeds; root only; SEED=, SEQUENCES= to choose
+soak: bootstrap
+	@[ "$$(id -u)" -eq 0 ] || { echo 'make soak: needs root, for network namespaces and BPF'; exit 1; }
+	$(SWIFT) build --build-tests
+	SLUICE_SOAK_SEED=$(SEED) SLUICE_SOAK_SEQUENCES=$(SEQUENCES) $(TEST) --filter SoakTests
 
 ## demo         the tour on real packets, in a network namespace of its own; root only, leaves nothing behind
 demo: bootstrap

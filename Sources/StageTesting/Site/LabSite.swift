@@ -26,10 +26,15 @@ public final class LabSite {
         bpffs = "\(lab.bpffs)/sluice"
         plugins = "\(lab.directory)/plugins"
         try lab.addNamespace("client")
+        try addInterface()
+        for name in names { try lab.installPlugin(name, into: plugins) }
+    }
+
+    /// Makes `edge0` and its other end; again, when it was deleted.
+    public func addInterface() throws {
         try lab.addVeth(
             VethEnd("edge0", addresses: ["\(Self.edge)/24", "fd00:9::1/64"]),
             VethEnd("client0", netns: "client", addresses: ["\(Self.client)/24", "fd00:9::2/64"]))
-        for name in names { try lab.installPlugin(name, into: plugins) }
     }
 
     /// Starts the daemon and waits until it answers, or has ended (as with a fault during recovery).

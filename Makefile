@@ -17,7 +17,7 @@ TEST = $(SWIFT) test --skip-build --no-parallel
 SEED ?= $(shell date +%s)
 SEQUENCES ?= 1000
 
-.PHONY: all build release test test-unit test-kernel test-systemd soak demo bench bench-boot lint fmt install uninstall clean bootstrap help
+.PHONY: all build release test test-unit test-kernel test-kernels test-systemd soak demo bench bench-boot lint fmt install uninstall clean bootstrap help
 
 all: build
 
@@ -45,6 +45,12 @@ test-kernel: bootstrap
 	@[ "$$(id -u)" -eq 0 ] || { echo 'make test-kernel: needs root'; exit 1; }
 	$(SWIFT) build --build-tests
 	$(TEST) --filter 'BPFTests|CoreTests|VolumetricDoSTests|EndToEndTests'
+
+## test-kernels the same on Debian's kernels 6.1, 6.12 and the newest, in virtual machines; root only, on Debian, an hour
+test-kernels: bootstrap
+	@scripts/bootstrap.sh kernels
+	$(SWIFT) build --build-tests
+	Tests/Kernels/run.sh
 
 ## test-systemd the product installed in a container with systemd; BUILD=.build/debug takes that build; root only, on Debian
 test-systemd: bootstrap

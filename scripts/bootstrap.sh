@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes a Debian 12 that has the Swift toolchain able to build, test and show Sluice. Installs only what is missing;
-# as another user than root it says what that is. Usage: scripts/bootstrap.sh [systemd], which asks for what
-# `make test-systemd` needs too.
+# as another user than root it says what that is. Usage: scripts/bootstrap.sh [systemd|kernels], which asks for what
+# `make test-systemd` or `make test-kernels` needs too.
 set -euo pipefail
 
 build=(make git binutils ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
@@ -11,6 +11,7 @@ build=(make git binutils ca-certificates pkg-config libc6-dev linux-libc-dev lib
 run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3 xdp-tools)
 lint=(clang-format shellcheck)
 container=(systemd-container debootstrap socat)
+machine=(qemu-system-x86 debootstrap busybox-static cpio e2fsprogs kmod xz-utils)
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 
@@ -25,6 +26,7 @@ fi
 
 wanted=("${build[@]}" "${run[@]}" "${lint[@]}")
 [[ ${1:-} != systemd ]] || wanted+=("${container[@]}")
+[[ ${1:-} != kernels ]] || wanted+=("${machine[@]}")
 missing=()
 for package in "${wanted[@]}"; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)

@@ -40,6 +40,10 @@ public final class Lab {
     /// Whether a lab can be had: it takes root, and `SLUICE_NO_LAB` in the environment forbids it.
     public static var isAvailable: Bool { geteuid() == 0 && getenv("SLUICE_NO_LAB") == nil }
 
+    /// How many times longer than it says a test waits before it gives up: `SLUICE_TEST_PATIENCE` in the environment, 1
+    /// without. For machines that are emulated, or otherwise slow.
+    public static let patience = getenv("SLUICE_TEST_PATIENCE").flatMap { Int(String(cString: $0)) } ?? 1
+
     /// Runs `body` in a lab and hands back what it returns or throws. Labs do not see each other; several may run at
     /// once.
     ///

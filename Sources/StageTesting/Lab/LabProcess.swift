@@ -66,9 +66,11 @@ public final class LabProcess {
 
     /// Waits for its end.
     ///
-    /// - Throws: a ``LabError`` with what it wrote to its standard error when it still runs after `timeout`.
+    /// - Throws: a ``LabError`` with what it wrote to its standard error when it still runs after `timeout`, times
+    /// ``Lab/patience``.
     @discardableResult
     public func wait(timeout: Duration = .seconds(30)) throws -> ExitStatus {
+        let timeout = timeout * Lab.patience
         if let status = try reap(timeout: Int32(timeout / .milliseconds(1))) { return status }
         throw LabError("'\(arguments.joined(separator: " "))' still runs after \(timeout)\n\(errors)")
     }
@@ -152,9 +154,11 @@ extension Lab {
 
     /// Tries `condition` every few milliseconds until it holds.
     ///
-    /// - Throws: a ``LabError`` that names `what` when it does not hold within `timeout`; what `condition` throws.
+    /// - Throws: a ``LabError`` that names `what` when it does not hold within `timeout`, times ``patience``; what
+    /// `condition` throws.
     public func until(_ what: String, timeout: Duration = .seconds(10), _ condition: () throws -> Bool) throws {
         let clock = ContinuousClock()
+        let timeout = timeout * Lab.patience
         let end = clock.now + timeout
         while try !condition() {
             guard clock.now < end else { throw LabError("waited \(timeout) in vain: \(what)") }

@@ -38,7 +38,7 @@ make_initramfs() {
 #!/bin/busybox sh
 busybox mount -t devtmpfs devtmpfs /dev
 for module in /modules/*; do busybox insmod $module; done
-until busybox mount -t ext4 /dev/vda /root 2> /dev/null; do busybox sleep 0.1; done
+for _ in $(busybox seq 300); do busybox mount -t ext4 /dev/vda /root 2> /dev/null && break || busybox sleep 0.1; done
 exec busybox switch_root /root /sluice-init
 INIT
     chmod +x "$folder/init"
@@ -46,13 +46,14 @@ INIT
     rm -rf -- "$folder"
 }
 
-# run_machine KERNEL NAME BUNDLE FILTER: runs the tests on it; $work/NAME.console and $work/NAME.events say how that went.
+# run_machine KERNEL NAME BUNDLE FILTER SKIP: runs the tests on it; $work/NAME.console and $work/NAME.events say how that went.
 run_machine() {
     make_initramfs "$1" "$work/$2.initramfs" || return
     # cx16: with it, QEMU 7.2 makes kernels crash now and then.
+    local tests="SLUICE_TESTS=$3 \"SLUICE_FILTER=$4\" \"SLUICE_SKIP=$5\" SLUICE_TEST_PATIENCE=$patience"
     timeout --kill-after 5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,-cx16 -smp 2 -m 3072 \
         -nodefaults -display none -no-reboot -kernel "$1/vmlinuz" -initrd "$work/$2.initramfs" \
         -drive "file=$work/image,if=virtio,format=raw,snapshot=on" \
         -serial "file:$work/$2.console" -serial "file:$work/$2.events" \
-        -append "console=ttyS0 quiet panic=-1 oops=panic nowatchdog mitigations=off SLUICE_TESTS=$3 \"SLUICE_FILTER=$4\" SLUICE_TEST_PATIENCE=$patience"
+        -append "console=ttyS0 quiet panic=-1 oops=panic nowatchdog mitigations=off $tests"
 }

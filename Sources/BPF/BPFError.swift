@@ -31,9 +31,11 @@ public struct BPFError: Error, Sendable, CustomStringConvertible {
         return text
     }
 
-    /// The line of the verifier log that says why: the last one before the statistics.
+    /// The line of the verifier log that says why: the last one before the statistics, and before the report with
+    /// advice that Linux 7.3 puts there.
     public var verifierVerdict: String? {
         verifierLog?.split(separator: "\n").map(String.init)
+            .prefix { !$0.hasPrefix("Verification failed: ") }
             .last { !$0.hasPrefix("processed ") && !$0.hasPrefix("verification time") && !$0.hasPrefix("stack depth") }
     }
 }

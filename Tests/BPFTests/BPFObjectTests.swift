@@ -60,6 +60,23 @@ extension BPFTests {
             #expect(error?.description.contains("\"refused\"") == true)
         }
 
+        /// As Linux 7.3 writes it.
+        @Test func advisoryReportsAreNotTheVerdict() {
+            let log = """
+                3: (71) r0 = *(u8 *)(r1 +14)
+                R1 offset is outside of the packet
+
+                Verification failed: Memory Safety: Access outside bounds
+
+                Suggestion:
+                  Add or adjust a bounds check.
+
+                processed 4 insns (limit 1000000) max_states_per_insn 0
+                """
+            let error = BPFError("load program", "\"refused\"", verifierLog: log)
+            #expect(error.verifierVerdict == "R1 offset is outside of the packet")
+        }
+
         @Test func onlyTheProgramAskedForIsLoaded() throws {
             let object = try Self.fixture()
             try object.loadXDP(program: "stamp", frags: true)

@@ -14,6 +14,7 @@ make_image() {
     tar --create --directory / "${files[@]#/}" "${PWD#/}/docs" | tar --extract --directory "$root" || return
     ldd "$build"/sluicePackageTests.xctest "$build"/sluiced "$build"/sluicectl "$build"/noop | awk '$3 ~ /swift/ { print $3 }' \
         | sort -u | xargs cp --parents --target-directory "$root" || return
+    mkdir -p "$root/lib/modules" || return
     for kernel in "$@"; do cp -a "$kernel"/lib/modules/* "$root/lib/modules/" || return; done
     install -m 0755 Tests/Kernels/init "$root/sluice-init" || return
     if chroot "$root" ldd "$build/sluicePackageTests.xctest" | grep 'not found'; then return 1; fi

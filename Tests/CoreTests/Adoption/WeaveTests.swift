@@ -17,14 +17,11 @@ struct WeaveTests {
             "many_exits", "exit_in_loop", "big", "loop_callback", "each_entry", "global_function",
             "static_functions", "global_data", "pinned_map", "rewrite", "untyped_context",
         ].map { AdoptedFixture("shapes", program: $0) }
-        // Before Linux 6.9 a stage needs stack of its own even if it uses none.
-        + (Kernel.isAtLeast(6, 9) ? [AdoptedFixture("shapes", program: "deep")] : [])
     private static let corners =
         [
             "backwards", "wide_verdict", "relocated", "maps_in_a_map", "locked", "with_timer", "sections", "far_ends",
             "too_far_an_end",
         ].map { AdoptedFixture("corners", program: $0) }
-        + (Kernel.isAtLeast(6, 4) ? [AdoptedFixture("kernel_calls", program: "kernel_calls")] : [])
     private static let filters = ["dny_all", "alw_all", "dny_ip", "alw_eth", "dny_tcp", "alw_udp"].map {
         AdoptedFixture(debian: "xdpfilt_\($0)", program: "xdpfilt_\($0)")
     }
@@ -36,7 +33,19 @@ struct WeaveTests {
     ]
 
     @Test(arguments: shapes + corners + filters + others)
-    func givesTheVerdictsItGivesAlone(_ fixture: AdoptedFixture) async throws {
+    func givesTheVerdictsItGivesAlone(_ fixture: AdoptedFixture) async throws { try await Self.compare(fixture) }
+
+    /// Before, a stage needs stack of its own even if it uses none.
+    @Test(.enabled(if: KernelVersion.running >= "6.9", "needs Linux 6.9"))
+    func mayUseAllOfTheStack() async throws { try await Self.compare(AdoptedFixture("shapes", program: "deep")) }
+
+    @Test(.enabled(if: KernelVersion.running >= "6.4", "needs Linux 6.4"))
+    func mayCallTheKernel() async throws {
+        try await Self.compare(AdoptedFixture("kernel_calls", program: "kernel_calls"))
+    }
+
+    /// The object alone and woven, side by side.
+    private static func compare(_ fixture: AdoptedFixture) async throws {
         try await Lab.run { lab in
             let alone = try BPFObject(contentsOf: fixture.path)
             let companions = fixture.fillsArray ? alone.declarations.map(\.name) : []

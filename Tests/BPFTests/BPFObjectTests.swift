@@ -56,7 +56,7 @@ extension BPFTests {
             let object = try Self.fixture("refused")
             let error = #expect(throws: BPFError.self) { try object.loadXDP(program: "refused", frags: false) }
             #expect(error?.verifierLog?.contains("processed ") == true)
-            #expect(error?.verifierVerdict?.contains("outside of the packet") == true, "\(error!)")
+            #expect(error?.verifierVerdict?.contains("is outside of the ") == true, "\(error!)")
             #expect(error?.description.contains("\"refused\"") == true)
         }
 

@@ -67,7 +67,7 @@ extension BPFTests {
             let object = try Self.object("refused")
             let error = #expect(throws: BPFError.self) { try Self.code(object, "refused") }
             #expect(error?.verifierLog?.contains("0: R1=ctx") == true, "\(error?.verifierLog ?? "")")
-            #expect(error?.verifierVerdict?.contains("outside of the packet") == true)
+            #expect(error?.verifierVerdict?.contains("is outside of the ") == true)
         }
 
         /// Our own stage is under a free licence; what is woven into it must be looked at under its own.

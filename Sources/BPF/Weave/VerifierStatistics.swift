@@ -30,9 +30,12 @@ struct VerifierStatistics {
         guard fd >= 0 else { return nil }
         close(fd)
         let text = String(decoding: log.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        // "stack depth 16+0+8": function by function.
+        let lines = text.split(separator: "\n")
+        // "stack depth 16+0+8", function by function; Linux 7.3 has a line for each, "subprog 0 (filter) ... stack 16".
+        if let line = lines.last(where: { $0.hasPrefix("subprog 0 ") }) {
+            return line.split(separator: " ").last.flatMap { Int($0) }
+        }
         let key = "stack depth "
-        return text.split(separator: "\n").last { $0.hasPrefix(key) }
-            .flatMap { Int($0.dropFirst(key.count).prefix(while: \.isNumber)) }
+        return lines.last { $0.hasPrefix(key) }.flatMap { Int($0.dropFirst(key.count).prefix(while: \.isNumber)) }
     }
 }

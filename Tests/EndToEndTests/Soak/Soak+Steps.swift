@@ -89,7 +89,9 @@ extension Soak {
         site.killDaemon()
         try ledger.note(site)
         try site.start(keep: SoakModel.keep)
-        try lab.until("it is promoted", timeout: .seconds(5)) { try kernel.course() == model.after(change).course }
+        // With all that follows the flip.
+        let after = model.after(change)
+        try lab.until("it is promoted", timeout: .seconds(5)) { kernel.faults(after).isEmpty }
     }
 
     private func crash(_ change: SoakChange, at point: FaultPoint) throws {

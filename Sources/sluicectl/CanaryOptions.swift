@@ -49,7 +49,7 @@ struct CanaryOptions: ParsableArguments {
     func request() throws -> CanaryRequest? {
         guard let canary else { return nil }
         let shares = try canary.split(separator: ",", omittingEmptySubsequences: false).map { text in
-            guard text.hasSuffix("%"), let share = Double(text.dropLast()) else {
+            guard text.hasSuffix("%"), let share = Double(text.dropLast()), share.isFinite else {
                 throw ValidationError("--canary \(canary): write percentages, as in 5% or 1%,10%,50%")
             }
             return share

@@ -38,8 +38,10 @@ private func end(of candidate: Int, on hook: String, _ client: SluiceClient) asy
         }
         try await Task.sleep(for: .milliseconds(500))
     }
-    let ends = try await client.events(of: hook, limit: 100).filter { ["promote", "abort"].contains($0.action) }
-    guard let end = ends.last(where: { $0.outcome == "done" }) else {
+    // What came behind the canary's own last word; a detach ends it, too.
+    let events = try await client.events(of: hook, limit: 100).filter { $0.outcome == "done" }
+    let ends = events[(events.lastIndex { $0.action == "canary" } ?? 0)...]
+    guard let end = ends.first(where: { ["promote", "abort", "detach"].contains($0.action) }) else {
         throw APIErrorBody(
             code: "internal", message: "\(hook): the canary of generation \(candidate) is over; see `sluicectl events`")
     }

@@ -19,16 +19,16 @@ struct CanaryPlan: Codable, Equatable {
 
     init(_ request: CanaryRequest) throws(APIErrorBody) {
         func refused(_ message: String) -> APIErrorBody { APIErrorBody(code: "invalid-request", message: message) }
-        let list = request.shares.map(Percent.text).joined(separator: ",")
         guard (1...Self.maxSteps).contains(request.shares.count) else {
             throw refused("canary: give 1 to \(Self.maxSteps) shares, as in 1%,10%,50%")
         }
         guard request.shares.allSatisfy({ $0 >= 0.01 && $0 < 100 }) else {
             throw refused(
-                "canary \(list): a share is at least 0.01% and less than 100%; all of the traffic is what a change "
+                "canary \(request.shares.map { "\($0)%" }.joined(separator: ",")): a share is at least 0.01% and less than 100%; all of the traffic is what a change "
                     + "without a canary gives")
         }
         guard zip(request.shares, request.shares.dropFirst()).allSatisfy({ $0 < $1 }) else {
+            let list = request.shares.map(Percent.text).joined(separator: ",")
             throw refused("canary \(list): each step's share must be above the one before")
         }
         guard request.seconds >= 0.1, request.seconds <= Self.maxSeconds else {
@@ -38,10 +38,9 @@ struct CanaryPlan: Codable, Equatable {
         guard minPackets >= 1 else {
             throw refused("canary: at least 1 packet is needed to judge by, not \(minPackets)")
         }
-        var bounds: [String] = []
-        for text in request.abortIf ?? CanaryBound.defaults {
-            bounds.append(try CanaryBound(parsing: text).description)
-        }
+        let bounds = request.abortIf ?? CanaryBound.defaults
+        guard !bounds.isEmpty else { throw refused("canary: without a bound in abortIf there is nothing to judge by") }
+        for text in bounds { _ = try CanaryBound(parsing: text) }
         shares = request.shares
         seconds = request.seconds
         abortIf = bounds

@@ -58,7 +58,8 @@ extension Manager {
             throw APIErrorBody.conflict("its splitter or what that needs has gone")
         }
         let now = ContinuousClock.now
-        canary.record.elapsed += (now - canary.looked).seconds
+        // A chain that waits for its interface tells nothing of the candidate.
+        if standing[hook]?.action != "wait" { canary.record.elapsed += (now - canary.looked).seconds }
         canary.looked = now
         canaries[hook] = canary
         let plan = canary.record.plan
@@ -71,8 +72,8 @@ extension Manager {
         {
             _ = try abortCanary(of: hook, because: objection, &change)
         } else if !isOver {
-            // Half a second of a step may be watched twice after a crash.
-            if canary.record.elapsed - canary.saved >= 0.5 { save(hook) }
+            // So much of a step may be watched twice after a crash.
+            if canary.record.elapsed - canary.saved >= max(0.5, min(10, plan.seconds / 100)) { save(hook) }
         } else if seen.tried.packets == 0 {
             _ = try abortCanary(of: hook, because: "no packet came its way, so nothing is known of it", &change)
         } else if plan.shares.indices.contains(canary.record.step + 1) {
@@ -87,10 +88,11 @@ extension Manager {
         canary.record.step += 1
         canary.record.elapsed = 0
         canary.record.baseline = counts
-        try directory(hook).canary.enter(step: canary.record.step)
-        FaultPoint.canaryStepped.hit()
+        canary.saved = 0
         canaries[hook] = canary
-        save(hook)
+        try store.setCanary(canary.record, of: hook.description)
+        FaultPoint.canaryStepped.hit()
+        try directory(hook).canary.enter(step: canary.record.step)
         let share = Percent.text(canary.record.plan.shares[canary.record.step])
         record(
             "canary", hook.description, outcome: "done", by: "sluiced",
@@ -101,7 +103,8 @@ extension Manager {
     private func giveUp(_ hook: HookID, _ reason: String) {
         var change = Change("canary", by: "sluiced", message: "")
         do {
-            _ = try abortCanary(of: hook, because: reason, &change)
+            // Without a splitter there is nothing to flip back from; what there is instead is found and mended.
+            if try abortCanary(of: hook, because: reason, &change).isEmpty { attend(hook) }
         } catch {
             record(
                 "abort", hook.description, outcome: "failed", by: "sluiced",

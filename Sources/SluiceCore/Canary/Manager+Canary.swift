@@ -92,6 +92,8 @@ extension Manager {
             author: change.author, message: change.message)
         try store.setCanary(canary, of: hook.description)
         FaultPoint.canaryRecorded.hit()
+        // What its plugins set while they run, the candidate should have when it is judged.
+        updateRuns()
         try directory.split()
         FaultPoint.canarySplit.hit()
         watch(canary, of: hook)
@@ -173,13 +175,15 @@ extension Manager {
     func clearCanary(of hook: HookID) throws {
         let directory = directory(hook)
         let live = try directory.live()
-        let records = try store.generations(of: hook.description)
+        let tried = try store.openGenerations(of: hook.description).filter { $0.state == .canary }.map(\.number)
+        // The records may be lost, or not those of this chain.
+        let named = (try? directory.canary.manifest()).map { [$0.candidate] } ?? []
         // The splitter's array empties itself with its pin.
         if directory.canary.exists { waitForPacketsInFlight() }
         try Bpffs.removeTree(directory.canary.path)
         FaultPoint.splitterRemoved.hit()
-        for record in records where record.state == .canary && record.number != live {
-            if Bpffs.exists(directory.generation(record.number).path) { try directory.remove(record.number) }
+        for number in Set(tried + named) where number != live && Bpffs.exists(directory.generation(number).path) {
+            try directory.remove(number)
         }
         try store.endCanary(of: hook.description)
         FaultPoint.canaryEnded.hit()
@@ -194,14 +198,11 @@ extension Manager {
         let traffic = directory.exists ? try directory.traffic() : nil
         var change = Change("canary", by: "sluiced", message: "")
         if let candidate = traffic?.candidate {
-            if var record, record.candidate == candidate {
+            if let record, record.candidate == candidate {
                 guard canaries[hook] == nil else { return }
-                let step = try directory.canary.currentStep()
-                if step != record.step, record.plan.shares.indices.contains(step) {
-                    record.step = step
-                    record.elapsed = 0
-                    record.baseline = try directory.canaryCounts()
-                }
+                let step = try? directory.canary.currentStep()
+                // A step is recorded before it is entered. What is not whole any more, the first look finds out.
+                if step != record.step { try? directory.canary.enter(step: record.step) }
                 watch(record, of: hook)
                 logger.notice("the canary of generation \(candidate) on \(hook) goes on")
             } else {
@@ -211,13 +212,22 @@ extension Manager {
         }
         guard record != nil || directory.canary.exists else { return }
         canaries[hook] = nil
+        if traffic == nil,
+            let live = try store.openGenerations(of: hook.description).first(where: { $0.state == .live })
+        {
+            // The slot may hold a splitter that lacks something: first the traffic, then the pins. What cannot be
+            // flipped to is mended after this.
+            try? directory.flip(to: live.number)
+        }
         if let record, let live = traffic?.live, live == record.candidate {
+            change = Change("promote", by: "sluiced", message: record.message)
             _ = finishPromotion(
                 of: live, on: hook, because: "the flip had been done before the manager was stopped", counts: "",
                 &change)
             return
         }
         try clearCanary(of: hook)
+        updateRuns()
         if let record {
             self.record(
                 "abort", hook.description, outcome: "done", by: "sluiced",

@@ -44,7 +44,7 @@ struct Splitter {
 
     /// Below which number of 32 bits a flow's lot falls to the candidate.
     private static func threshold(_ percent: Double) -> UInt32 {
-        UInt32((percent / 100 * 4_294_967_296).rounded())
+        UInt32(min(percent / 100 * 4_294_967_296, 4_294_967_295).rounded())
     }
 }
 

@@ -8,7 +8,7 @@ extension Manager {
     func artifactFindings() throws -> [Diagnosis] {
         var users: [String: (stage: ResolvedStage, spec: StageSpec, names: [String], isLive: Bool)] = [:]
         for hook in try knownHooks() {
-            for record in try store.generations(of: hook.description) where record.state != .retired {
+            for record in try store.openGenerations(of: hook.description) {
                 for (stage, spec) in zip(record.resolved.stages, record.resolved.spec.stages) {
                     var user = users[stage.artifact] ?? (stage, spec, [], false)
                     user.names.append("stage \"\(stage.name)\" of \(hook) generation \(record.number)")

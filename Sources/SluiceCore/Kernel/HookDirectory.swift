@@ -64,6 +64,8 @@ struct HookDirectory {
         else { return nil }
         let id = slot.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
         if try canary.isSplitter(id) {
+            // Without its manifest nobody knows whose the splitter is: a stranger.
+            guard Bpffs.exists(canary.meta) else { return nil }
             let manifest = try canary.manifest()
             return Traffic(live: manifest.stable, candidate: manifest.candidate)
         }

@@ -192,6 +192,7 @@ extension Manager {
                 _ = try directory.collectState()
             }
             try store.endCanary(of: hook.description)
+            updateRuns()
             try store.forget(number, of: hook.description)
             _ = try collectArtifacts()
         } catch {
@@ -208,12 +209,12 @@ extension Manager {
             let traffic = try directory.traffic()
             let live = traffic?.live
             let previous = try previousGeneration(of: hook, live: live)
-            var numbers = try directory.generations()
+            var numbers = try directory.generations().filter { $0 != traffic?.candidate }
             guard numbers.count > configuration.keep else { return [] }
             FaultPoint.retireStarted.hit()
             waitForPacketsInFlight()
             for number in numbers
-            where numbers.count > configuration.keep && ![live, traffic?.candidate, previous].contains(number) {
+            where numbers.count > configuration.keep && ![live, previous].contains(number) {
                 try directory.remove(number)
                 try store.setState(.retired, of: number, hook.description)
                 FaultPoint.retireRecorded.hit()
@@ -234,7 +235,7 @@ extension Manager {
     /// The kept generation that was live last: where a rollback goes unless told otherwise.
     func previousGeneration(of hook: HookID, live: Int?) throws -> Int? {
         let pinned = Set(try directory(hook).generations())
-        return try store.generations(of: hook.description)
+        return try store.openGenerations(of: hook.description)
             .filter { $0.number != live && pinned.contains($0.number) && $0.liveOrder > 0 }
             .max { $0.liveOrder < $1.liveOrder }?.number
     }

@@ -34,14 +34,23 @@ extension Manager {
                 }
             }
             change.lap("plan")
+            defer { updateRuns() }
             var changes: [ChainChange] = []
             for chain in prepared {
-                changes.append(
-                    try await audited("apply", chain.hook.description, by: caller) {
-                        try commitIfNeeded(chain, change, replace: request.replace, canary: canary)
-                    })
+                do {
+                    changes.append(
+                        try await audited("apply", chain.hook.description, by: caller) {
+                            try commitIfNeeded(chain, change, replace: request.replace, canary: canary)
+                        })
+                } catch var error as APIErrorBody where !changes.isEmpty {
+                    let done = changes.map { change in
+                        "\(change.hook): generation \(change.to ?? 0) is live"
+                            + (change.canary.map { ", generation \($0) is being tried" } ?? "")
+                    }
+                    error.message += "; before it this was done: \(done.joined(separator: "; "))"
+                    throw error
+                }
             }
-            updateRuns()
             return ChangeReport(chains: changes)
         }
     }
@@ -94,12 +103,21 @@ extension Manager {
         let directory = directory(hook)
         guard let traffic = try directory.traffic() else { throw notLive(hook) }
         let live = traffic.live
+        let pinned = try directory.generations().filter { $0 != traffic.candidate }
+        let kept = pinned.filter { $0 != live }.map(String.init).joined(separator: ", ")
+        let back = "kept are: \(kept.isEmpty ? "none" : kept)"
+        func checkPinned(_ target: Int) throws {
+            guard pinned.contains(target) else {
+                throw APIErrorBody.notFound("rollback \(hook): generation \(target) is not in the kernel; \(back)")
+            }
+        }
         if let candidate = traffic.candidate {
             guard request.to != candidate else {
                 throw APIErrorBody.conflict(
                     "rollback \(hook): generation \(candidate) is being tried on a share of the flows; `sluicectl canary "
                         + "promote \(hook)` gives it all of them")
             }
+            try request.to.map(checkPinned)
             // To go back from a canary is to end it.
             let lines = try abortCanary(of: hook, because: "rolled back", &change)
             if request.to ?? live == live {
@@ -109,15 +127,10 @@ extension Manager {
                 ])
             }
         }
-        let pinned = try directory.generations()
-        let kept = pinned.filter { $0 != live }.map(String.init).joined(separator: ", ")
-        let back = "kept are: \(kept.isEmpty ? "none" : kept)"
         guard let target = try request.to ?? previousGeneration(of: hook, live: live) else {
             throw APIErrorBody.notFound("rollback \(hook): there is no generation to go back to; \(back)")
         }
-        guard pinned.contains(target) else {
-            throw APIErrorBody.notFound("rollback \(hook): generation \(target) is not in the kernel; \(back)")
-        }
+        try checkPinned(target)
         guard target != live else {
             throw APIErrorBody.conflict("rollback \(hook): generation \(target) is live already; \(back)")
         }
@@ -211,7 +224,7 @@ extension Manager {
     /// Makes history of a hook's generations that are not in the kernel any more; what never went live is forgotten.
     /// - Returns: Those it ended, as they were.
     func endRecords(of hook: HookID) throws -> [StoredGeneration] {
-        let open = try store.generations(of: hook.description).filter { $0.state != .retired }
+        let open = try store.openGenerations(of: hook.description)
         canaries[hook] = nil
         try store.endCanary(of: hook.description)
         for generation in open {

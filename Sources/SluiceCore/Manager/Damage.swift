@@ -63,7 +63,7 @@ extension Manager {
     /// nothing. A chain that only waits for its interface is not damaged.
     func inspect(_ hook: HookID) throws -> [Damage] {
         let directory = directory(hook)
-        let records = try store.generations(of: hook.description)
+        let records = try store.openGenerations(of: hook.description)
         guard try store.isWanted(hook.description) == true,
             let wanted = records.first(where: { $0.state == .live })
         else { return [] }

@@ -148,7 +148,7 @@ extension Manager {
                 status.notes.first ?? "renamed",
                 "give the interface its name back, or detach the chain and apply one for the new name")
         }
-        let recorded = try store.generations(of: name).first { $0.state == .live }?.number
+        let recorded = try store.openGenerations(of: name).first { $0.state == .live }?.number
         if let live = status.live, recorded != live {
             problem(
                 "generation \(live) is live, but the records say \(recorded.map(String.init) ?? "none")",

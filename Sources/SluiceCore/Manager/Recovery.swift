@@ -67,7 +67,7 @@ extension Manager {
         do {
             let directory = directory(hook)
             let wanted = try store.isWanted(hook.description)
-            if wanted == true { try settleCanary(hook) }
+            if wanted != false { try settleCanary(hook) }
             if directory.exists {
                 try removeLeftovers(directory)
                 guard try settle(directory, wanted: wanted) else { return }
@@ -102,7 +102,7 @@ extension Manager {
         let hook = directory.hook
         let live = try directory.live()
         let attached = try directory.isAttached()
-        let building = try store.generations(of: hook.description).filter { $0.state == .building }
+        let building = try store.openGenerations(of: hook.description).filter { $0.state == .building }
         let unfinished = building.contains { $0.number == live }
         if wanted != true, !(attached && unfinished) {
             // A first apply that never attached, or a detach that had begun.
@@ -111,11 +111,11 @@ extension Manager {
                     "a chain of Sluice is attached here, but the database has no record of it; restore "
                         + "\(configuration.state)/sluice.db, or remove \(directory.path) to take the chain down")
             }
-            let records = try store.generations(of: hook.description)
+            let records = try store.openGenerations(of: hook.description)
             // A first apply that had just taken another program's place has never stood in it.
             if !records.contains(where: { $0.state == .live }) { try? XDPHook(directory: directory).markForRestoring() }
             try removeHook(hook)
-            if try store.generations(of: hook.description).isEmpty {
+            if try store.newestGeneration(of: hook.description) == nil {
                 recovered(hook, "discarded a first apply that had not attached its root yet")
             } else {
                 recovered(hook, "finished a detach that had begun")

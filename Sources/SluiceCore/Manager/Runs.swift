@@ -46,8 +46,10 @@ extension Manager {
 
     /// The live generation, and the one that is tried beside it.
     private func generationsWithTraffic(of hook: HookID) throws -> [(isCandidate: Bool, StoredGeneration)] {
-        let traffic = try directory(hook).traffic()
-        return try [(false, traffic?.live), (true, traffic?.candidate)].compactMap { isCandidate, number in
+        let live = try directory(hook).live()
+        // From the moment on that it is recorded: it gets its share a little later.
+        let candidate = try store.canary(of: hook.description)?.candidate
+        return try [(false, live), (true, candidate == live ? nil : candidate)].compactMap { isCandidate, number in
             try number.flatMap { try store.generation($0, of: hook.description) }.map { (isCandidate, $0) }
         }
     }

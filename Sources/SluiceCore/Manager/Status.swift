@@ -22,10 +22,10 @@ extension Manager {
 
     private func status(_ hook: HookID) throws -> ChainStatus {
         let directory = directory(hook)
-        let generations = try store.generations(of: hook.description)
+        let generations = try store.openGenerations(of: hook.description)
         let wanted = try store.isWanted(hook.description) == true
         guard let live = try directory.live() else {
-            let last = generations.first { $0.state == .live } ?? generations.first
+            let last = try generations.first { $0.state == .live } ?? store.newestGeneration(of: hook.description)
             return ChainStatus(
                 hook: hook.description, state: wanted ? .missing : .detached, live: nil, mode: nil,
                 onFault: last?.resolved.spec.onFault.rawValue ?? "pass",

@@ -74,7 +74,7 @@ extension Manager {
     private func mend(_ damage: Damage, of hook: HookID, _ course: inout Change) throws -> [String] {
         let directory = directory(hook)
         let xdp = XDPHook(directory: directory)
-        guard let wanted = try store.generations(of: hook.description).first(where: { $0.state == .live }) else {
+        guard let wanted = try store.openGenerations(of: hook.description).first(where: { $0.state == .live }) else {
             return []
         }
         switch damage {

@@ -77,9 +77,18 @@ extension Manager {
                         action, id.description, outcome: "done", by: caller.name,
                         "\(done.count) entries of map \"\(name)\" of stage \"\(stage)\" in generation "
                             + "\(place.generation) \(done.verb): \(shown.prefix(400))\(why)")
+                    var notes = Self.notes(on: found, map, place)
+                    if let traffic = try directory(id).traffic(), let candidate = traffic.candidate,
+                        found.role != .state
+                    {
+                        let other = place.generation == candidate ? traffic.live : candidate
+                        notes.append(
+                            "a canary is on: generation \(other) has a map of its own, unchanged; --generation \(other)"
+                        )
+                    }
                     return MapChange(
                         hook: id.description, stage: stage, map: name, generation: place.generation,
-                        entries: done.count, notes: Self.notes(on: found, map, place))
+                        entries: done.count, notes: notes)
                 }
             }
         }

@@ -54,8 +54,8 @@ extension Manager {
     func pinnedStage(_ hook: String, _ name: String, _ generation: Int?) throws -> PinnedStage {
         let id = try resolve(hook)
         let directory = directory(id)
-        let live = try directory.live()
-        guard let number = generation ?? live else { throw notLive(id) }
+        let traffic = try directory.traffic()
+        guard let number = generation ?? traffic?.live else { throw notLive(id) }
         let pinned = try directory.generations()
         guard pinned.contains(number) else {
             throw APIErrorBody.notFound(
@@ -70,7 +70,8 @@ extension Manager {
             throw APIErrorBody.notFound("generation \(number) has no stage \"\(name)\"; it has: \(names)")
         }
         return PinnedStage(
-            hook: id, generation: number, isLive: number == live, slot: index + 1, stage: stored.resolved.stages[index])
+            hook: id, generation: number, isLive: number == traffic?.live || number == traffic?.candidate,
+            slot: index + 1, stage: stored.resolved.stages[index])
     }
 
     func stageMap(_ name: String, of place: PinnedStage) throws -> StageMap {

@@ -52,6 +52,25 @@ extension Store {
         }
     }
 
+    /// Those that may be in the kernel, newest first. Of what has gone, a hook may have thousands of records.
+    func openGenerations(of hook: String) throws -> [StoredGeneration] {
+        try read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM generation WHERE hook = ? AND state <> 'retired' ORDER BY number DESC",
+                arguments: [hook]
+            ).map(Self.generation)
+        }
+    }
+
+    /// The one that was begun last, whatever has become of it.
+    func newestGeneration(of hook: String) throws -> StoredGeneration? {
+        try read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT * FROM generation WHERE hook = ? ORDER BY number DESC LIMIT 1", arguments: [hook]
+            ).map(Self.generation)
+        }
+    }
+
     func generation(_ number: Int, of hook: String) throws -> StoredGeneration? {
         try read { db in
             try Row.fetchOne(

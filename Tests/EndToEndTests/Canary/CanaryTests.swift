@@ -126,6 +126,21 @@ extension EndToEnd {
             }
         }
 
+        @Test(arguments: ["counts", "meta", "sides", "splitter", "step"], [true, false])
+        func aCanaryThatLacksSomethingIsOver(_ pin: String, _ isWatched: Bool) async throws {
+            try await Lab.run { lab in
+                let canary = try CanarySite(lab)
+                try #require(try canary.begin(.drop, share: "50%", abortIf: CanarySite.never).succeeded)
+                if !isWatched { canary.site.killDaemon() }
+                try lab.check(["rm", "\(canary.directory.canary.path)/\(pin)"])
+                if !isWatched { try canary.site.start() }
+                try lab.until("the live generation has it all") { try canary.traffic() == .init(live: 1) }
+                try lab.until("nothing is left") { try canary.leftovers(generations: [1]).isEmpty }
+                #expect(try canary.last(["abort", "recover"]).outcome == "done")
+                #expect(try canary.verdict(Flows.ipv4.pair(1).there) == .pass)
+            }
+        }
+
         @Test func aCanaryWithoutPacketsIsNotPromoted() async throws {
             try await Lab.run { lab in
                 let canary = try CanarySite(lab)
@@ -147,6 +162,8 @@ extension EndToEnd {
                 }
                 let refused = try canary.site.ctl("rollback", CanarySite.hook, "--to", "3")
                 #expect(refused.errors.contains("is being tried"), "\(refused.errors)")
+                let unknown = try canary.site.ctl("rollback", CanarySite.hook, "--to", "99")
+                #expect(unknown.errors.contains("generation 99 is not in the kernel; kept are: 1"), "\(unknown.errors)")
                 #expect(try canary.site.must("gc").contains("nothing"))
                 #expect(try canary.traffic() == .init(live: 2, candidate: 3))
                 let status = try canary.site.must("status", CanarySite.hook)
@@ -207,6 +224,7 @@ extension EndToEnd {
 
         @Test(arguments: [
             (["--canary", "0%"], "a share is at least 0.01%"), (["--canary", "100%"], "less than 100%"),
+            (["--canary", "1e300%"], "less than 100%"), (["--canary", "nan%"], "write percentages"),
             (["--canary", "5%,5%"], "must be above the one before"), (["--canary", "5"], "write percentages"),
             (["--canary", "5%", "--for", "5"], "write a number with ms, s, m, h or d"),
             (["--canary", "5%", "--abort-if", "luck>+1%"], "there is no \"luck\" to compare"),

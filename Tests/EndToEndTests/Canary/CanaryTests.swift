@@ -66,7 +66,8 @@ extension EndToEnd {
         @Test func killedInMidCanaryTheSplitStaysAndTheNextStartGoesOn() async throws {
             try await Lab.run { lab in
                 let canary = try CanarySite(lab)
-                try #require(try canary.begin(.drop, share: "20%", abortIf: CanarySite.never).succeeded)
+                // Of so short a step every half second is recorded.
+                try #require(try canary.begin(.drop, share: "20%", time: "50s", abortIf: CanarySite.never).succeeded)
                 func sides() throws -> [Verdict] {
                     try (0..<1000).map { try canary.verdict(Flows.ipv4.pair($0).there) }
                 }

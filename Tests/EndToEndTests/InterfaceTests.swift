@@ -59,10 +59,15 @@ extension EndToEnd {
             try site.lab.until("\(name) has gone", timeout: soon) { XDP.interfaceIndex(name) == nil }
         }
 
-        private static func makeEdge(_ site: Site) throws {
-            try site.lab.addVeth(
-                VethEnd("edge0", addresses: ["\(Site.edge)/24", "fd00:9::1/64"]),
-                VethEnd("client0", netns: "client", addresses: ["\(Site.client)/24", "fd00:9::2/64"]))
+        /// A site with a chain on an interface in a namespace of its own.
+        private static func siteWithInner(_ lab: Lab) throws -> (site: Site, hook: String) {
+            let site = try Site(lab)
+            try site.start()
+            try lab.addNamespace("edge")
+            try makeInner(site)
+            let hook = "xdp:inner0@edge"
+            try site.apply(Site.dropping(port: 7, hook: hook))
+            return (site, hook)
         }
 
         private static func makeInner(_ site: Site) throws {
@@ -82,7 +87,7 @@ extension EndToEnd {
                 try site.apply(Site.dropping(port: 8))
                 #expect(try site.ctl("doctor").succeeded)
                 count = try site.events().count
-                try Self.attach(to: "edge0", at: site) { try Self.makeEdge(site) }
+                try Self.attach(to: "edge0", at: site) { try site.addInterface() }
                 try Self.expect(.live, at: site, telling: "it had waited since", after: count)
                 #expect(try site.status().notes.isEmpty)
                 #expect(try !site.passes(port: 8) && site.passes(port: 7))
@@ -124,7 +129,7 @@ extension EndToEnd {
                 for hook in [hook, "xdp:edge0"] {
                     try Self.expect(.waiting, of: hook, at: site, telling: "there is no interface", after: count)
                 }
-                try Self.makeEdge(site)
+                try site.addInterface()
                 try Self.attach(to: "edge0.100", at: site, make)
                 for hook in [hook, "xdp:edge0"] {
                     try Self.expect(.live, of: hook, at: site, telling: "attached the root to \(hook)", after: count)
@@ -196,12 +201,7 @@ extension EndToEnd {
 
         @Test func aNamespaceDeletedAndMadeAgain() async throws {
             try await Lab.run { lab in
-                let site = try Site(lab)
-                try site.start()
-                try lab.addNamespace("edge")
-                try Self.makeInner(site)
-                let hook = "xdp:inner0@edge"
-                try site.apply(Site.dropping(port: 7, hook: hook))
+                let (site, hook) = try Self.siteWithInner(lab)
                 var count = try site.events().count
                 let start = ContinuousClock.now
                 try lab.check(["ip", "netns", "del", "edge"])
@@ -228,12 +228,7 @@ extension EndToEnd {
         /// It has lost its name, but a process lives in it.
         @Test func aNamespaceThatLivesOnWithoutItsName() async throws {
             try await Lab.run { lab in
-                let site = try Site(lab)
-                try site.start()
-                try lab.addNamespace("edge")
-                try Self.makeInner(site)
-                let hook = "xdp:inner0@edge"
-                try site.apply(Site.dropping(port: 7, hook: hook))
+                let (site, hook) = try Self.siteWithInner(lab)
                 let inhabitant = try lab.spawn(["sleep", "1000"], netns: "edge")
                 var count = try site.events().count
                 try lab.check(["ip", "netns", "del", "edge"])
@@ -256,12 +251,7 @@ extension EndToEnd {
 
         @Test func aNamespaceThatIsNotThereAtStart() async throws {
             try await Lab.run { lab in
-                let site = try Site(lab)
-                try site.start()
-                try lab.addNamespace("edge")
-                try Self.makeInner(site)
-                let hook = "xdp:inner0@edge"
-                try site.apply(Site.dropping(port: 7, hook: hook))
+                let (site, hook) = try Self.siteWithInner(lab)
                 site.killDaemon()
                 try lab.check(["ip", "netns", "del", "edge"])
                 try Self.waitForTheEnd(of: "outer0", site)

@@ -6,6 +6,8 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bytes.h"
+
 struct inner {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 4);
@@ -55,16 +57,6 @@ struct sk_buff {
 __u32 extra SEC(".data.extra") = 5;
 const volatile __u32 table[4] SEC(".rodata.table") = {1, 2, 3, 4};
 static __u64 (*volatile chosen)(void);
-
-static __always_inline __u32 byte_at(struct xdp_md *ctx, __u32 offset)
-{
-    __u8 *data = (void *)(long)ctx->data;
-    __u8 *end = (void *)(long)ctx->data_end;
-
-    if (data + offset + 1 > end)
-        return 0;
-    return data[offset];
-}
 
 /* It fills a buffer from its end, so that no single instruction tells how deep it goes. */
 static __noinline int digits(__u8 *end, __u32 value)

@@ -8,6 +8,8 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bytes.h"
+
 struct counter {
     __u64 packets;
 };
@@ -38,17 +40,6 @@ const volatile char label[8] = "none";
 const volatile struct limits limits = {7, {1, 2, 3, 4}};
 __u64 total = 0;
 __u32 step = 3;
-
-/* A byte of the packet, 0 behind its end. */
-static __always_inline __u32 byte_at(struct xdp_md *ctx, __u32 offset)
-{
-    __u8 *data = (void *)(long)ctx->data;
-    __u8 *end = (void *)(long)ctx->data_end;
-
-    if (data + offset + 1 > end)
-        return 0;
-    return data[offset];
-}
 
 static __always_inline __u32 verdict_of(__u32 value)
 {

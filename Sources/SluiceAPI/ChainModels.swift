@@ -99,6 +99,11 @@ public struct StageCounters: Codable, Sendable, Equatable {
         self.bytes = bytes
         self.verdicts = verdicts
     }
+
+    /// The share of a verdict, in percent; nil without packets.
+    public func share(of verdict: String) -> Double? {
+        packets == 0 ? nil : Double(verdicts[verdict]?.packets ?? 0) * 100 / Double(packets)
+    }
 }
 
 public struct Count: Codable, Sendable, Equatable {

@@ -10,6 +10,9 @@ public enum Percent {
         while digits.last == "0" { digits.removeLast() }
         return "\(parts < 0 ? "-" : "")\(parts.magnitude / 10_000)\(digits.isEmpty ? "" : "." + digits)%"
     }
+
+    /// What was measured: two digits behind the point do for people.
+    public static func rounded(_ value: Double) -> String { text((value * 100).rounded() / 100) }
 }
 
 /// Lengths of time, as people write and read them.

@@ -8,8 +8,8 @@ struct Sluicectl: AsyncParsableCommand {
         commandName: "sluicectl",
         abstract: "See and change the chains of BPF programs that sluiced keeps on this machine's hooks.",
         discussion: """
-            Exit status: 0 done, 1 failed (for doctor: unhealthy), 2 plan found changes, 3 a canary was aborted, 64 wrong usage. Reading needs \
-            root or the group sluice-view, changing root or the group sluice.
+            Exit status: 0 done, 1 failed (for doctor: unhealthy), 2 plan found changes, 3 a canary was aborted, 64 wrong \
+            usage. Reading needs root or the group sluice-view, changing root or the group sluice.
             """,
         version: SluiceVersion.current,
         groupedSubcommands: [

@@ -92,6 +92,12 @@ extension BPFObject {
         }
     }
 
+    /// The programs to load along with any of its own: a program array that the object fills itself needs those that it
+    /// is filled with.
+    public var companions: [String] {
+        maps.contains { $0.type == .programArray } ? declarations.filter(\.isXDP).map(\.name) : []
+    }
+
     public var declarations: [Declaration] {
         var result: [Declaration] = []
         var program = bpf_object__next_program(raw, nil)

@@ -83,9 +83,7 @@ struct TakeOver {
     private static func check(
         _ running: borrowing BPFProgram, is program: String, of object: BPFObject, at path: String
     ) throws {
-        let companions =
-            object.maps.contains { $0.type == .programArray } ? object.declarations.filter(\.isXDP).map(\.name) : []
-        try object.loadXDP(program: program, frags: false, companions: companions)
+        try object.loadXDP(program: program, frags: false, companions: object.companions)
         let tag = try object.program(program).tag
         guard tag != running.tag else { return }
         let remedy =

@@ -27,11 +27,6 @@ extension StageCounters {
         }
         return rest
     }
-
-    /// The share of a verdict, in percent; nil without packets.
-    func share(of verdict: String) -> Double? {
-        packets == 0 ? nil : Double(verdicts[verdict]?.packets ?? 0) * 100 / Double(packets)
-    }
 }
 
 extension HookDirectory {
@@ -66,7 +61,8 @@ extension HookDirectory {
         let manifest = try Manifest(pinnedAt: generation.meta)
         guard manifest.counters else { return 0 }
         return try manifest.stages.indices.reduce(0) {
-            $0 + (try generation.counters($1 + 1).verdicts["fallthrough"]?.packets ?? 0)
+            let map = try BPFMap.pinned(at: generation.map($1 + 1, "sluice_counters"))
+            return $0 + (try map.counters(at: CounterRow.fallthrough)?[0] ?? 0)
         }
     }
 

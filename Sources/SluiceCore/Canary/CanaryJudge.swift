@@ -20,7 +20,7 @@ struct CanaryJudge {
         let excess = bound.isAbove ? tried - stable : stable - tried
         guard excess > bound.points + Self.certainty * error(bound.quantity, counts) else { return nil }
         return
-            "\(bound.quantity) \(Self.text(tried)) of \(counts.tried.packets) packets, against \(Self.text(stable)) of "
+            "\(bound.quantity) \(Percent.rounded(tried)) of \(counts.tried.packets) packets, against \(Percent.rounded(stable)) of "
             + "\(counts.stable.packets): more than \(bound)"
     }
 
@@ -32,7 +32,4 @@ struct CanaryJudge {
         let pooled = min(1, hits / packets.reduce(0, +))
         return 100 * (pooled * (1 - pooled) * packets.map { 1 / $0 }.reduce(0, +)).squareRoot()
     }
-
-    /// Two digits behind the point do for people.
-    static func text(_ share: Double) -> String { Percent.text((share * 100).rounded() / 100) }
 }

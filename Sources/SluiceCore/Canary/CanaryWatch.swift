@@ -59,7 +59,7 @@ extension Manager {
         }
         let now = ContinuousClock.now
         // A chain that waits for its interface tells nothing of the candidate.
-        if standing[hook]?.action != "wait" { canary.record.elapsed += (now - canary.looked).seconds }
+        if standing[hook]?.action != "wait" { canary.record.elapsed += (now - canary.looked) / .seconds(1) }
         canary.looked = now
         canaries[hook] = canary
         let plan = canary.record.plan
@@ -138,11 +138,7 @@ extension Manager {
             seconds: plan.seconds, elapsed: record.elapsed,
             remaining: max(0, Double(plan.shares.count - step) * plan.seconds - record.elapsed), abortIf: plan.abortIf,
             minPackets: plan.minPackets, stable: counts.stable, tried: counts.tried,
-            stages: try manifest.stages.enumerated().map { index, stage in
-                StageStatus(
-                    stage.record,
-                    counters: manifest.counters ? try directory.generation(candidate).counters(index + 1) : nil)
-            })
+            stages: try directory.generation(candidate).stages(manifest))
     }
 }
 
@@ -154,13 +150,9 @@ extension CanaryCounts {
                 || (["aborted", "fallthrough"].contains(quantity)
                     && (tried.verdicts[quantity]?.packets ?? 0) + (stable.verdicts[quantity]?.packets ?? 0) > 0)
         }.map { quantity in
-            let shares = [tried, stable].map { $0.share(of: quantity).map(CanaryJudge.text) ?? "-" }
+            let shares = [tried, stable].map { $0.share(of: quantity).map(Percent.rounded) ?? "-" }
             return "\(quantity) \(shares[0]) against \(shares[1])"
         }
         return "\(tried.packets) packets tried, \(stable.packets) not, \(told.joined(separator: ", "))"
     }
-}
-
-extension Duration {
-    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }

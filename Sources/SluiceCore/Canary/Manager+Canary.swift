@@ -117,9 +117,7 @@ extension Manager {
         canaries[hook] = nil
         let line =
             "canary of generation \(candidate) aborted, \(reason); generation \(traffic.live) has all of the traffic"
-        record(
-            "abort", hook.description, outcome: "done", by: change.author,
-            ([line + counts] + (change.message.isEmpty ? [] : ["message: \(change.message)"])).joined(separator: "; "))
+        record("abort", hook.description, outcome: "done", by: change.author, change.told([line + counts]))
         clearCanaryOrTell(of: hook)
         change.lap("remove")
         updateRuns()
@@ -150,9 +148,7 @@ extension Manager {
         FaultPoint.candidateRecorded.hit()
         let line = "generation \(candidate) is live, \(reason)"
         record(
-            "promote", hook.description, outcome: "done", by: change.author,
-            ([line + counts] + merged + (change.message.isEmpty ? [] : ["message: \(change.message)"]))
-                .joined(separator: "; "))
+            "promote", hook.description, outcome: "done", by: change.author, change.told([line + counts] + merged))
         change.lap("record")
         clearCanaryOrTell(of: hook)
         let retired = retire(hook)

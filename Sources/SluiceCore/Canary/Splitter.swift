@@ -47,11 +47,3 @@ struct Splitter {
         UInt32(min(percent / 100 * 4_294_967_296, 4_294_967_295).rounded())
     }
 }
-
-extension HookDirectory {
-    /// Moves the traffic to the splitter that stands ready: the one write to `entry[0]`.
-    func split() throws(BPFError) {
-        let splitter = try BPFProgram.pinned(at: canary.splitter)
-        try BPFMap.pinned(at: entry).update(key: bytes(of: UInt32(0)), value: bytes(of: splitter.fd.raw))
-    }
-}

@@ -8,11 +8,19 @@ internal import StageKit
 enum CounterRow {
     static let names = ["aborted", "drop", "pass", "tx", "redirect", "next", "invalid", "fallthrough"]
     static let count = names.count
+    static let `fallthrough` = UInt32(count - 1)
     /// Rows that count a packet a second time: those of `next` whose slot was empty.
     static let extra: Set = ["fallthrough"]
 }
 
 extension GenerationDirectory {
+    /// Its stages, with what they have seen where they count.
+    func stages(_ manifest: Manifest) throws -> [StageStatus] {
+        try manifest.stages.enumerated().map { index, stage in
+            StageStatus(stage.record, counters: manifest.counters ? try counters(index + 1) : nil)
+        }
+    }
+
     /// What stage `k` has seen, summed over the CPUs.
     func counters(_ k: Int) throws -> StageCounters {
         let map = try BPFMap.pinned(at: map(k, "sluice_counters"))

@@ -130,10 +130,7 @@ struct GenerationBuilder {
     private func weave(
         _ object: BPFObject, _ program: String, _ adopted: AdoptedObject, slot: Int, into array: borrowing BPFMap
     ) throws -> BPFObject {
-        // A program array that the object fills itself needs the programs that it is filled with.
-        let companions =
-            object.maps.contains { $0.type == .programArray } ? object.declarations.filter(\.isXDP).map(\.name) : []
-        let code = try object.loadXDPCode(program: program, frags: chain.frags, companions: companions)
+        let code = try object.loadXDPCode(program: program, frags: chain.frags, companions: object.companions)
         func load(called: Bool) throws -> BPFObject {
             let frame = try BPFObject(
                 bytes: called ? SluiceObjects.xdpAdoptCall : SluiceObjects.xdpAdopt, name: "xdp_adopt")

@@ -86,8 +86,13 @@ struct HookDirectory {
     func live() throws -> Int? { try traffic()?.live }
 
     /// Moves the traffic to a generation: the one write to `entry[0]`. Needs no capability, only the pins (Linux 6.1).
-    func flip(to number: Int) throws(BPFError) {
-        let head = try BPFProgram.pinned(at: generation(number).stage(1))
+    func flip(to number: Int) throws(BPFError) { try send(to: generation(number).stage(1)) }
+
+    /// Moves the traffic to the splitter that stands ready, in the same way.
+    func split() throws(BPFError) { try send(to: canary.splitter) }
+
+    private func send(to pin: String) throws(BPFError) {
+        let head = try BPFProgram.pinned(at: pin)
         try BPFMap.pinned(at: entry).update(key: bytes(of: UInt32(0)), value: bytes(of: head.fd.raw))
     }
 

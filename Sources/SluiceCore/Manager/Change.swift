@@ -23,6 +23,11 @@ struct Change {
         timings.map { "\($0.step) \(($0.milliseconds * 10).rounded() / 10) ms" }.joined(separator: ", ")
     }
 
+    /// What was done, and why, as the records hold it.
+    func told(_ lines: [String]) -> String {
+        (lines + (message.isEmpty ? [] : ["message: \(message)"])).joined(separator: "; ")
+    }
+
     /// Ends a step; of one that is taken again, the times are added up.
     mutating func lap(_ step: String) {
         let now = ContinuousClock.now
@@ -84,8 +89,7 @@ extension Manager {
                 change.lap("split")
                 record(
                     "canary", hook.description, outcome: "done", by: change.author,
-                    (lines.dropFirst() + (change.message.isEmpty ? [] : ["message: \(change.message)"]))
-                        .joined(separator: "; "))
+                    change.told(Array(lines.dropFirst())))
                 return ChainChange(
                     hook: hook.description, from: live, to: live, canary: number, lines: lines + prepared.plan.notes,
                     timings: change.timings)
@@ -108,9 +112,9 @@ extension Manager {
         FaultPoint.liveRecorded.hit()
         record(
             change.action, hook.description, outcome: "done", by: change.author,
-            describe(
-                number, from: prepared.live?.number, chain, message: change.message,
-                notes: lines.dropFirst().filter { $0.hasPrefix("generic mode") || $0.hasPrefix("replaced") } + merged))
+            change.told(
+                [describe(number, from: prepared.live?.number, chain)]
+                    + lines.dropFirst().filter { $0.hasPrefix("generic mode") || $0.hasPrefix("replaced") } + merged))
         FaultPoint.changeRecorded.hit()
         change.lap("audit")
         lines += retire(hook)
@@ -162,13 +166,10 @@ extension Manager {
         }
     }
 
-    private func describe(
-        _ number: Int, from old: Int?, _ chain: ResolvedChain, message: String, notes: [String]
-    ) -> String {
+    private func describe(_ number: Int, from old: Int?, _ chain: ResolvedChain) -> String {
         let stages = chain.stages.map { "\($0.name) (\($0.title))" }.joined(separator: ", ")
         let move = old.map { "generation \($0) -> \(number)" } ?? "generation \(number)"
-        return (["\(move): \(stages)"] + notes + (message.isEmpty ? [] : ["message: \(message)"])).joined(
-            separator: "; ")
+        return "\(move): \(stages)"
     }
 
     /// Undoes an unfinished build: its pins, its record, what only it needed.

@@ -147,9 +147,9 @@ extension Manager {
         FaultPoint.rollbackRecorded.hit()
         var state = mergeStateOrTell(into: target, of: hook, by: change.author)
         if let was, let then { state += (try? stateReturns(to: then, from: was, of: hook)) ?? [] }
-        let told =
-            ["generation \(live) -> \(target)"] + state + (change.message.isEmpty ? [] : ["message: \(change.message)"])
-        record("rollback", hook.description, outcome: "done", by: change.author, told.joined(separator: "; "))
+        record(
+            "rollback", hook.description, outcome: "done", by: change.author,
+            change.told(["generation \(live) -> \(target)"] + state))
         change.lap("record")
         return ChangeReport(chains: [
             ChainChange(
@@ -167,10 +167,9 @@ extension Manager {
                 let live = try directory.live()
                 var change = Change("detach", by: caller.name, message: request.message)
                 let notes = try takeDown(id, restoring: request.restore)
-                let message = request.message.isEmpty ? [] : ["message: \(request.message)"]
                 record(
                     "detach", id.description, outcome: "done", by: caller.name,
-                    (["the chain is gone, its history is kept"] + notes + message).joined(separator: "; "))
+                    change.told(["the chain is gone, its history is kept"] + notes))
                 change.lap("detach")
                 updateRuns()
                 return ChangeReport(chains: [

@@ -49,11 +49,7 @@ extension Manager {
         if mode == .generic { notes.append("generic mode: every packet costs more than in native mode") }
         if !manifest.counters { notes.append("counters are off") }
         if stored == nil { notes.append("the database has no record of generation \(live)") }
-        let stages = try manifest.stages.enumerated().map { index, stage in
-            StageStatus(
-                stage.record,
-                counters: manifest.counters ? try directory.generation(live).counters(index + 1) : nil)
-        }
+        let stages = try directory.generation(live).stages(manifest)
         return ChainStatus(
             hook: hook.description, state: survey.isInPlace ? .live : survey.isWaiting ? .waiting : .missing,
             live: live, mode: mode?.rawValue,

@@ -22,9 +22,7 @@ extension CanaryStatus {
     /// The same in one line, for who waits for its end.
     var line: String {
         func drops(_ counters: StageCounters) -> String {
-            guard counters.packets > 0 else { return "-" }
-            let share = Double(counters.verdicts["drop"]?.packets ?? 0) * 100 / Double(counters.packets)
-            return Percent.text((share * 100).rounded() / 100)
+            counters.share(of: "drop").map(Percent.rounded) ?? "-"
         }
         return
             "generation \(candidate) has \(Percent.text(share)) of the flows: \(grouped(tried.packets)) packets, drop "

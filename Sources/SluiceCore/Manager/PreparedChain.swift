@@ -32,8 +32,10 @@ extension Manager {
         var resolved = ResolvedChain(spec: spec, frags: frags, stages: [])
         var sources: [String: String] = [:]
         var maps: [String: StateMaps] = [:]
-        // Plugins are processes: the stages' are asked at the same time.
+        // Plugins are processes: the stages' are asked a few at a time.
         let answers = try await withThrowingTaskGroup(of: (Int, PlannedStage).self) { group in
+            var answers = [PlannedStage?](repeating: nil, count: spec.stages.count)
+            var asked = 0
             for (index, stage) in spec.stages.enumerated() {
                 guard case .plugin(let plugin) = stage.source else { continue }
                 let installed = try plugins.find(plugin.name, version: plugin.version, stage: stage.name)
@@ -45,6 +47,8 @@ extension Manager {
                 let same =
                     before != nil && live?.resolved.spec.stages.first { $0.name == stage.name }?.config == stage.config
                 let plugins = plugins
+                asked += 1
+                if asked > PluginCatalog.atOnce, let (index, answer) = try await group.next() { answers[index] = answer }
                 group.addTask {
                     // A plan is a pure function: the same plugin and configuration need not be asked twice.
                     if same, let before, case .plugin(let known) = before.source {
@@ -56,7 +60,6 @@ extension Manager {
                     return (index, PlannedStage(installed, digest, plan, runs: description.runs))
                 }
             }
-            var answers = [PlannedStage?](repeating: nil, count: spec.stages.count)
             for try await (index, answer) in group { answers[index] = answer }
             return answers
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Glibc
 internal import SluiceAPI
 internal import StageKit
 
@@ -7,6 +8,9 @@ internal import StageKit
 struct PluginCatalog: Sendable {
     private let directories: [PluginDirectory]
     let runner: PluginRunner
+    /// How many plugins are asked at a time: each has its own time limit, which it must not spend on waiting for a
+    /// processor; and one that hangs until then does not make all others wait.
+    static let atOnce = max(4, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
     init(_ configuration: ManagerConfiguration) {
         directories = configuration.plugins.map { PluginDirectory(path: $0) }
@@ -50,14 +54,14 @@ struct PluginCatalog: Sendable {
     }
 
     /// Every version that is installed, with why it cannot be used if it cannot. Starts each plugin once, a few at a
-    /// time: one that hangs until its time is up does not make all others wait.
+    /// time.
     func list() async -> [PluginInfo] {
         let listings = directories.map { $0.list() }
         let plugins = listings.flatMap(\.plugins)
         let described = await withTaskGroup(of: (Int, PluginInfo).self) { group in
             var infos = [PluginInfo?](repeating: nil, count: plugins.count)
             for (index, plugin) in plugins.enumerated() {
-                if index >= 8, let (place, info) = await group.next() { infos[place] = info }
+                if index >= Self.atOnce, let (place, info) = await group.next() { infos[place] = info }
                 group.addTask { (index, await describe(plugin)) }
             }
             for await (place, info) in group { infos[place] = info }

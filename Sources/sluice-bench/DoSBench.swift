@@ -3,33 +3,55 @@
 import BPF
 import StageTesting
 
-/// What the volumetric-dos stage costs, by the number of rules that a packet is held against in vain.
+/// What the volumetric-dos stage costs by the number of rules, of mixed fields, and by which of them is hit.
 enum DoSBench {
+    private enum Hit: String, CaseIterable {
+        case none, first, last
+    }
+
     static func run(_ lab: Lab) throws -> [Figure] {
         let site = try LabSite(lab, plugins: ["volumetric-dos-1_1"])
         try site.start()
         let bare = try ChainBench.bareReturn()
         var figures: [Figure] = []
-        for rules in [0, 10, 100] {
-            let floor = try ChainBench.measure(bare)
-            try site.apply(spec(rules: rules))
-            let series = try ChainBench.measure(BPFProgram.pinned(at: "\(site.hookFolder)/root"))
-            figures.append(
-                Figure(
-                    "\(rules) rules, none hit", "ns", series,
-                    note: "\((series.minimum - floor.minimum).short) ns above the floor of \(floor.minimum.short)"))
+        for rules in [0, 10, 100, 1_000, 10_000] {
+            for hit in rules == 0 ? [.none] : Hit.allCases {
+                let floor = try ChainBench.measure(bare)
+                try site.apply(spec(rules: rules, hit))
+                let series = try ChainBench.measure(BPFProgram.pinned(at: "\(site.hookFolder)/root"))
+                figures.append(
+                    Figure(
+                        "\(rules) rules, \(hit == .none ? "none" : "the \(hit)") hit", "ns", series,
+                        note: "\((series.minimum - floor.minimum).short) ns above the floor of \(floor.minimum.short)"))
+            }
         }
         return figures
     }
 
-    private static func spec(rules count: Int) -> String {
+    private static func spec(rules count: Int, _ hit: Hit) -> String {
         var lines = [
             "chains:", "  - hook: xdp:edge0", "    stages:", "      - name: dos", "        plugin: volumetric-dos",
             "        config:", "          rules:\(count == 0 ? " []" : "")",
         ]
-        lines += (0..<count).map {
-            "            - {source: 203.0.\($0).0/24, protocol: udp, source-port: \(1000 + $0), length: \"100-\"}"
+        lines += (0..<count).map { number in
+            let isHit = hit == .first && number == 0 || hit == .last && number == count - 1
+            return "            - {\(isHit ? "source: 10.9.0.0/24, protocol: udp, source-port: 40000" : rule(number))}"
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// Rules that ask for different fields in turn, none of them met by the packet.
+    private static func rule(_ number: Int) -> String {
+        let (high, low) = (number / 250, number % 250)
+        return switch number % 8 {
+        case 0: "source: 100.\(high).\(low).0/24, protocol: udp, source-port: \(1000 + number)"
+        case 1: "destination: 101.\(high).\(low).7, protocol: tcp, destination-port: \(number % 50 * 100)-"
+        case 2: "source: \"2001:db8:\(String(number, radix: 16))::/48\", protocol: udp"
+        case 3: "source-port: [\(number % 100), 123], length: \(400 + number % 500)-"
+        case 4: "destination: 102.\(high).\(low).0/24, tcp-flags: \"syn,!ack\", packet-ttl: -\(number % 64)"
+        case 5: "source: 103.\(high).0.0/16, protocol: icmp, icmp-type: \(number % 20), length: \(number % 300)-"
+        case 6: "source: 104.\(high).\(low).0/24, vlan: \(number % 4000), dscp: \(number % 64)"
+        default: "source: 105.\(high).\(low).0/24, destination: 10.9.0.0/16"
+        }
     }
 }

@@ -9,8 +9,8 @@ import SluiceAPI
 
 /// Answers one connection's requests: who may, what for, with what.
 struct APIResponder: Sendable {
-    /// The largest body of a request: 1 MiB. A spec of ten thousand rules has a tenth of it.
-    static let bodyLimit = 1 << 20
+    /// The largest body of a request: 4 MiB, as a spec may have. Ten thousand rules take 1 to 2 MiB.
+    static let bodyLimit = 4 << 20
 
     var manager: any ManagerService
     var connections: ConnectionTable

@@ -32,13 +32,15 @@ private struct Expectation {
             if laterFragment { reasons[.fragment, default: 0] += 1 }
             if isAllowed(facts.source) { return finish(.allowed) }
             for (index, rule) in configuration.rules.enumerated() where rule.matches(facts) {
-                if rule.dryRun || configuration.dryRun {
+                if rule.dryRun || rule.action == .drop && configuration.dryRun {
                     rules[index][2] += 1
                 } else {
                     rules[index][0] += 1
                     rules[index][1] += UInt64(frame.count)
                 }
-                if !rule.dryRun { return finish(.rule) }
+                if !rule.dryRun, rule.action != .count {
+                    return finish(rule.action == .drop ? .rule : .rulePassed)
+                }
             }
             return finish(.passed)
         }

@@ -19,19 +19,29 @@ struct ConfigurationTests {
                 { "name": "ntp", "protocol": "udp", "source-port": 123, "length": "468-" },
                 { "source": "203.0.113.0/24", "tcp-flags": "syn, !ack", "dry-run": true },
                 { "destination": "2001:db8::/32", "protocol": 132, "destination-port": "1000-2000" },
-                { "protocol": "47", "length": "-99" } ] }
+                { "protocol": "47", "length": "-99" },
+                { "icmp-type": [3, "8-10"], "icmp-code": 1, "packet-ttl": "-5", "dscp": 46, "fragment": "no", "vlan": 7,
+                  "inner-vlan": "8,9", "action": "pass" } ] }
             """
+        var last = Rule(action: .pass)
+        last.icmpType = NumberSet([NumberRange(3, 3), NumberRange(8, 10)])
+        last.icmpCode = NumberSet(1, 1)
+        last.ttl = NumberSet(0, 5)
+        last.dscp = NumberSet(46, 46)
+        last.fragment = .no
+        last.vlan = NumberSet(7, 7)
+        last.innerVLAN = NumberSet(8, 9)
         let expected = Configuration(
             allow: [try IPPrefix("198.51.100.0/24"), try IPPrefix("2001:db8:1::/48"), try IPPrefix("192.0.2.7/32")],
             limit: Limit(packetsPerSecond: 1000, burst: 2000), dryRun: true, malformed: .pass,
             rules: [
-                Rule(name: "ntp", protocol: .udp, sourcePort: NumberRange(123, 123), length: NumberRange(468, 65575)),
+                Rule(name: "ntp", protocol: .udp, sourcePort: NumberSet(123, 123), length: NumberSet(468, 65535)),
                 Rule(
                     source: try IPPrefix("203.0.113.0/24"), tcpFlags: FlagsMatch(set: .syn, unset: .ack), dryRun: true),
                 Rule(
                     destination: try IPPrefix("2001:db8::/32"), protocol: .sctp,
-                    destinationPort: NumberRange(1000, 2000)),
-                Rule(protocol: IPProtocol(47), length: NumberRange(0, 99)),
+                    destinationPort: NumberSet(1000, 2000)),
+                Rule(protocol: IPProtocol(47), length: NumberSet(0, 99)), last,
             ])
         #expect(try configuration(text) == expected)
         #expect(try JSON(encoding: expected).decode(Configuration.self) == expected)
@@ -39,7 +49,7 @@ struct ConfigurationTests {
 
     @Test func needsNothing() throws {
         let plan = try configuration("{}").plan()
-        #expect(plan.constants["rule_blocks"] == .integer(0))
+        #expect(plan.constants["rule_words"] == .integer(0))
         #expect(plan.constants["limit_interval"] == nil)
         #expect(plan.counters.map(\.name) == ["reasons"])
         #expect(plan.summary == ["drop malformed packets"])
@@ -95,7 +105,7 @@ struct ConfigurationTests {
         ),
         (
             #"{"rules": [{"length": "-"}]}"#,
-            #"rules[0].length: "-": expected a length of 0 to 65575, or a range such as 1000-2000 or 1000-"#
+            #"rules[0].length: "-": expected a length of 0 to 65535, or a range such as 1000-2000 or 1000-"#
         ),
         (
             #"{"rules": [{"tcp-flags": "syn,"}]}"#,
@@ -135,6 +145,38 @@ struct ConfigurationTests {
             #"rules[1].name: "rules[1]" is another rule's name"#
         ),
         (#"{"rules": [{"name": "", "protocol": 1}]}"#, "rules[0].name: a name has 1 to 64 bytes"),
+        (
+            #"{"rules": [{"icmp-type": 8, "destination-port": 1}]}"#,
+            "rules[0].icmp-type: no packet has both ports or TCP flags and an ICMP header"
+        ),
+        (
+            #"{"rules": [{"protocol": "udp", "icmp-code": 1}]}"#,
+            "rules[0].icmp-code: udp has no types and codes; icmp and icmpv6 do"
+        ),
+        (
+            #"{"rules": [{"fragment": "later", "source-port": 53}]}"#,
+            "rules[0].source-port: later fragments have no ports, flags, types and codes to see"
+        ),
+        (
+            #"{"rules": [{"payload": {"offset": 0, "bytes": "12", "mask": "0f"}}]}"#,
+            "rules[0].payload.bytes: has bits set that the mask leaves out"
+        ),
+        (
+            #"{"rules": [{"payload": {"offset": 0, "bytes": "12", "mask": "0fff"}}]}"#,
+            "rules[0].payload.mask: has 2 bytes; expected 1, as bytes has"
+        ),
+        (
+            #"{"rules": [{"fragment": "later", "payload": {"offset": 0, "bytes": "12"}}]}"#,
+            "rules[0].payload: where a later fragment's payload begins nobody can see"
+        ),
+        (
+            #"{"rules": [{"packet-ttl": "1,256"}]}"#,
+            #"rules[0].packet-ttl: "256": expected a number of 0 to 255, or a range such as 1000-2000 or 1000-"#
+        ),
+        (
+            #"{"rules": [{"protocol": 6, "action": "limit"}]}"#,
+            #"rules[0].action: the string "limit" is not one of "drop", "pass", "count""#
+        ),
         (#"{"malformed": "maybe"}"#, #"malformed: the string "maybe" is not one of "drop", "pass""#),
     ]
 
@@ -144,10 +186,30 @@ struct ConfigurationTests {
         #expect(error?.description == message)
     }
 
-    @Test func hasAtMost1024Rules() throws {
-        let rules = [Rule](repeating: Rule(protocol: .udp), count: 1025)
+    @Test func hasAtMostSoManyRules() throws {
+        let rules = [Rule](repeating: Rule(protocol: .udp), count: 10_241)
         let error = #expect(throws: StageError.self) { try Configuration(rules: rules).plan() }
-        #expect(error?.description == "rules: has 1025 rules; at most 1024 are possible")
+        #expect(error?.description == "rules: has 10241 rules; at most 10240 are possible")
+    }
+
+    @Test func warnsOfRulesThatAreNeverReached() throws {
+        let text = """
+            { "rules": [
+                { "name": "trial", "source": "10.0.0.0/8", "dry-run": true },
+                { "name": "counter", "source": "10.0.0.0/8", "action": "count" },
+                { "source": "10.1.0.0/16", "destination-port": "10-20,30" },
+                { "name": "wide", "source": "10.1.0.0/16", "destination-port": "5-40", "action": "pass" },
+                { "name": "narrow", "source": "10.1.2.0/24", "destination-port": "5,30-40", "length": 100 },
+                { "name": "beside", "source": "10.1.2.0/24", "destination-port": "5,41" },
+                { "name": "echo", "icmp-type": "8", "icmp-code": 0 }, { "name": "ping", "icmp-type": 8 },
+                { "name": "echo-again", "protocol": "icmp", "icmp-type": 8, "icmp-code": 1 } ] }
+            """
+        let warnings = try configuration(text).plan().summary.filter { $0.hasPrefix("warning") }
+        #expect(
+            warnings == [
+                "warning: narrow is never reached, as wide takes all of its packets",
+                "warning: echo-again is never reached, as ping takes all of its packets",
+            ])
     }
 
     @Test func planSurvivesTheProtocol() throws {

@@ -20,19 +20,21 @@ enum Parsed: Equatable {
     /// Nil where a header is cut off or contradicts itself.
     private static func link(_ reader: inout Reader) -> Parsed? {
         guard reader.take(12) != nil, var type = reader.number16() else { return nil }
+        var vlans: [UInt16] = []
         for _ in 0..<2 where type == 0x8100 || type == 0x88a8 {
-            guard reader.take(2) != nil, let inner = reader.number16() else { return nil }
+            guard let control = reader.number16(), let inner = reader.number16() else { return nil }
+            vlans.append(control & 0xfff)
             type = inner
         }
         switch type {
         case 0x0806: return .arp
-        case 0x0800: return ipv4(reader)
-        case 0x86dd: return ipv6(reader)
+        case 0x0800: return ipv4(reader, vlans)
+        case 0x86dd: return ipv6(reader, vlans)
         default: return .notIP
         }
     }
 
-    private static func ipv4(_ whole: Reader) -> Parsed? {
+    private static func ipv4(_ whole: Reader, _ vlans: [UInt16]) -> Parsed? {
         let room = whole.bytes.count
         var reader = whole
         guard let header = reader.take(20), header[0] >> 4 == 4 else { return nil }
@@ -42,20 +44,22 @@ enum Parsed: Equatable {
         let fragment = Int(header[6]) << 8 | Int(header[7])
         let network = Network(
             source: IPAddress(bytes: Array(header[12..<16])), destination: IPAddress(bytes: Array(header[16..<20])),
-            length: total, isNeighbourly: false)
+            length: total, isNeighbourly: false, ttl: header[8], dscp: header[1] >> 2,
+            fragment: fragment & 0x1fff != 0 ? .later : fragment & 0x2000 != 0 ? .first : .no, vlans: vlans)
         return network.transport(
             header[9], Reader(bytes: whole.bytes.dropFirst(headerLength).prefix(total - headerLength)),
             laterFragment: fragment & 0x1fff != 0)
     }
 
-    private static func ipv6(_ whole: Reader) -> Parsed? {
+    private static func ipv6(_ whole: Reader, _ vlans: [UInt16]) -> Parsed? {
         var reader = whole
         guard let header = reader.take(40), header[0] >> 4 == 6 else { return nil }
         let length = Int(header[4]) << 8 | Int(header[5])
         guard length <= reader.bytes.count else { return nil }
         var network = Network(
             source: IPAddress(bytes: Array(header[8..<24])), destination: IPAddress(bytes: Array(header[24..<40])),
-            length: length + 40, isNeighbourly: header[7] == 255)
+            length: length + 40, isNeighbourly: header[7] == 255, ttl: header[7],
+            dscp: (header[0] << 4 | header[1] >> 4) >> 2, fragment: .no, vlans: vlans)
         let malformed = Parsed.malformed(source: network.source)
         var payload = Reader(bytes: reader.bytes.prefix(length))
         var next = header[6]
@@ -68,7 +72,10 @@ enum Parsed: Equatable {
             let fragment = next == 44 ? Int(fields[2]) << 8 | Int(fields[3]) : 0
             guard payload.take(size) != nil else { return malformed }
             next = fields[0]
-            if fragment & 0xfff9 != 0 { network.isNeighbourly = false }
+            if fragment & 0xfff9 != 0 {
+                network.isNeighbourly = false
+                network.fragment = fragment & 0xfff8 != 0 ? .later : .first
+            }
             if fragment & 0xfff8 != 0 { return network.transport(next, payload, laterFragment: true) }
         }
         return network.transport(next, payload, laterFragment: false)
@@ -96,24 +103,31 @@ private struct Network {
     var length: Int
     /// Whether it may be neighbour discovery: has hop limit 255 and is no fragment.
     var isNeighbourly: Bool
+    var ttl: UInt8
+    var dscp: UInt8
+    var fragment: Fragment
+    var vlans: [UInt16]
 
     func transport(_ number: UInt8, _ payload: Reader, laterFragment: Bool) -> Parsed {
         var facts = PacketFacts(
-            source: source, destination: destination, protocol: number, length: UInt32(length))
+            source: source, destination: destination, protocol: number, length: min(65535, UInt32(length)),
+            ttl: ttl, dscp: dscp, fragment: fragment, vlans: vlans)
         if laterFragment { return .packet(facts, laterFragment: true) }
         let header = Array(payload.bytes)
-        let smallest = [1: 8, 6: 20, 17: 8, 58: 8, 132: 12, 136: 8][number] ?? 0
-        guard header.count >= smallest else { return .malformed(source: source) }
+        var size = [1: 8, 6: 20, 17: 8, 58: 8, 132: 12, 136: 8][number] ?? 0
+        guard header.count >= size else { return .malformed(source: source) }
         if number == 6 {
-            let size = Int(header[12] >> 4) * 4
+            size = Int(header[12] >> 4) * 4
             guard size >= 20, size <= header.count else { return .malformed(source: source) }
             facts.tcpFlags = TCPFlags(rawValue: header[13])
         }
+        facts.payload = Array(header.dropFirst(size))
         if [6, 17, 132, 136].contains(number) {
             facts.ports = .init(
                 source: UInt16(header[0]) << 8 | UInt16(header[1]),
                 destination: UInt16(header[2]) << 8 | UInt16(header[3]))
         }
+        if number == 1 || number == 58 { facts.icmp = .init(type: header[0], code: header[1]) }
         if number == 58, isNeighbourly, (133...137).contains(header[0]) { return .neighbourDiscovery }
         return .packet(facts, laterFragment: false)
     }

@@ -4,7 +4,8 @@
 
 SLUICE_XDP_STAGE(volumetric_dos)
 {
-    struct dos_walk walk = {.frame = sluice_length(ctx)};
+    struct dos_walk walk = {
+        .packet.vlans = {DOS_NO_VLAN, DOS_NO_VLAN}, .ctx = ctx, .frame = sluice_length(ctx), .best = DOS_NO_RULE};
     enum dos_reason reason = dos_filter(ctx, &walk);
 
     if (reason == DOS_PASSED && limit_interval &&

@@ -19,7 +19,7 @@ struct {
 
 static __always_inline int dos_prefix_conforms(const struct dos_packet *packet)
 {
-    int v4 = packet->traits.family == 4;
+    int v4 = packet->family == 4;
     struct dos_address prefix = {
         .high = packet->source.high & (v4 ? prefix_mask_v4.high : prefix_mask_v6.high),
         .low = packet->source.low & (v4 ? prefix_mask_v4.low : prefix_mask_v6.low),
@@ -30,7 +30,8 @@ static __always_inline int dos_prefix_conforms(const struct dos_packet *packet)
 
 SLUICE_XDP_STAGE(volumetric_dos)
 {
-    struct dos_walk walk = {.frame = sluice_length(ctx)};
+    struct dos_walk walk = {
+        .packet.vlans = {DOS_NO_VLAN, DOS_NO_VLAN}, .ctx = ctx, .frame = sluice_length(ctx), .best = DOS_NO_RULE};
     enum dos_reason reason = dos_filter(ctx, &walk);
 
     /* The address first: what its limit drops does not use up the limit of its neighbours. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-#include "maps.h"
-#include "match.h"
+#include "allow.h"
 #include "parse.h"
+#include "rules.h"
 
 /*
  * Everything but the limits, in the order that an operator relies on: what the link needs to work, then the allow list,
@@ -26,7 +26,7 @@ static __always_inline enum dos_reason dos_filter(struct xdp_md *ctx, struct dos
         return DOS_ALLOWED;
     if (kind == DOS_KIND_MALFORMED)
         return passes_malformed ? DOS_MALFORMED_PASSED : DOS_MALFORMED;
-    return dos_rules_drop(walk) ? DOS_RULE : DOS_PASSED;
+    return dos_try_rules(walk);
 }
 
 /* Counts the reason, and gives the verdict that follows from it. */

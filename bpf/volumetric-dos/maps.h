@@ -7,8 +7,13 @@
 
 /* Set before load. What is off is not there: the verifier deletes it. */
 
-/* Blocks of rules in use, from index 0 of `rules` on. */
-const volatile __u32 rule_blocks = 0;
+/* Words of 64 rules in use. */
+const volatile __u32 rule_words = 0;
+/* Whether any looks at the payload. */
+const volatile __u8 rules_with_payload = 0;
+/* How they are looked up. */
+const volatile struct dos_field fields[DOS_FIELDS] = {};
+const volatile struct dos_tree trees[DOS_TREES] = {};
 /* Whether allow_v4 and allow_v6 hold any prefix. */
 const volatile __u8 allows_v4 = 0;
 const volatile __u8 allows_v6 = 0;
@@ -37,15 +42,79 @@ struct {
     __type(value, __u8);
 } allow_v6 SEC(".maps");
 
-/* The rules, in their order: rule i in block i / DOS_BLOCK_RULES. */
+/* The rules, in the order of their bits. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_rule);
+} rules SEC(".maps");
+
+/* The lowest rank in each word of 64 rules. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} first_ranks SEC(".maps");
+
+/* The classes of all fields, one field after the other. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_class);
+} classes SEC(".maps");
+
+/* What they consist of, likewise. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
     __type(value, struct dos_block);
-} rules SEC(".maps");
+} blocks SEC(".maps");
 
-/* What each rule did, by its place in that order. */
+/* From bytes to classes. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_row);
+} rows SEC(".maps");
+
+/* From addresses to classes. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_node);
+} nodes SEC(".maps");
+
+/* One for each node of the last levels. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_leaf);
+} leaves SEC(".maps");
+
+/* Parts of `lows`. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_slice);
+} slices SEC(".maps");
+
+/* Intervals within one upper half of an IPv6 address. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_low);
+} lows SEC(".maps");
+
+/* What each rule did, by its rank. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);

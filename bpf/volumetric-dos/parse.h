@@ -9,22 +9,22 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
-#include <sluice/xdp_stage.h>
-
-#include "types.h"
+#include "maps.h"
 
 /* Q-in-Q has two. A frame with more is no IP packet here, nor is it to the kernel unless it has devices for all. */
-#define DOS_VLAN_TAGS 2
+#define DOS_VLAN_TAGS   2
+#define DOS_VLAN_NUMBER 0x0fff
 /* Twice of what RFC 8200 has a use for. A packet with more is malformed. */
 #define DOS_EXTENSION_HEADERS 8
 
 #define DOS_SCTP_HEADER 12
 #define DOS_ICMP_HEADER 8
+#define DOS_LENGTH_MAX  65535
 
-#define DOS_FRAGMENT_MORE    0x2000
-#define DOS_FRAGMENT_OFFSET  0x1fff
-#define DOS_FRAGMENT6_MORE   0x0001
-#define DOS_FRAGMENT6_OFFSET 0xfff8
+#define DOS_FRAGMENT_MORE   0x2000
+#define DOS_FRAGMENT_OFFSET 0x1fff
+#define DOS_FRAGMENT6_MORE  0x0001
+#define DOS_FRAGMENT6_SHIFT 3
 
 /* Numbers that <linux/in6.h> leaves to libc. */
 #define DOS_IPPROTO_HOPOPTS  0
@@ -68,13 +68,42 @@ struct dos_payload {
     __u32 length;
     __u8 protocol;
     __u8 hop_limit;
-    __u8 fragment;       /* of several */
-    __u8 later_fragment; /* not the first: it has no transport header */
     __u8 cut_off;
+    /* DOS_FRAGMENT_*, for IPv6 too; 0 for a whole packet. A later fragment has no transport header. */
+    __u16 fragment;
 };
+
+/* Joined to one condition these would be more paths than the verifier need walk. */
+#define DOS_STEP() asm volatile("" ::: "memory")
 
 /* Further in than any headers; tells the verifier that offsets are small. */
 #define DOS_OFFSET_MAX 4095
+
+/* A hop limit of 255 proves that no router forwarded it, as RFC 4861 demands; RFC 6980 forbids fragments. */
+static __always_inline int dos_is_ndp(const struct dos_packet *packet, const struct dos_payload *payload, __u8 type)
+{
+    if (type < DOS_NDP_FIRST || type > DOS_NDP_LAST)
+        return 0;
+    DOS_STEP();
+    if (packet->family != 6)
+        return 0;
+    DOS_STEP();
+    if (payload->hop_limit != 255)
+        return 0;
+    DOS_STEP();
+    return !payload->fragment;
+}
+
+/* Behind a transport header of so many bytes. */
+static __always_inline enum dos_kind dos_parse_payload(struct dos_packet *packet, const struct dos_payload *payload,
+                                                       __u32 header)
+{
+    if (rules_with_payload) {
+        packet->payload = payload->offset + header;
+        packet->payload_length = payload->length - header;
+    }
+    return DOS_KIND_IP;
+}
 
 /*
  * All headers must lie in the first buffer of a packet in fragments (drivers put them there); a header beyond it counts
@@ -85,8 +114,8 @@ static __always_inline enum dos_kind dos_parse_transport(struct dos_packet *pack
     void *end = (void *)(long)payload->ctx->data_end;
     void *start = (void *)(long)payload->ctx->data;
 
-    packet->traits.protocol = payload->protocol;
-    if (payload->later_fragment)
+    packet->protocol = payload->protocol;
+    if (payload->fragment & DOS_FRAGMENT_OFFSET)
         return DOS_KIND_IP;
     if (payload->offset > DOS_OFFSET_MAX)
         return DOS_KIND_MALFORMED;
@@ -97,11 +126,11 @@ static __always_inline enum dos_kind dos_parse_transport(struct dos_packet *pack
 
         if ((void *)(tcp + 1) > end || tcp->doff < 5 || payload->length < tcp->doff * 4u)
             return DOS_KIND_MALFORMED;
-        packet->traits.tcp_flags = ((__u8 *)tcp)[13];
-        packet->traits.known = DOS_KNOWS_PORTS | DOS_KNOWS_FLAGS;
+        packet->tcp_flags = ((__u8 *)tcp)[13];
+        packet->known = DOS_KNOWS_PORTS | DOS_KNOWS_FLAGS;
         packet->source_port = bpf_ntohs(tcp->source);
         packet->destination_port = bpf_ntohs(tcp->dest);
-        return DOS_KIND_IP;
+        return dos_parse_payload(packet, payload, tcp->doff * 4u);
     }
     case IPPROTO_SCTP:
     case IPPROTO_UDP:
@@ -111,10 +140,10 @@ static __always_inline enum dos_kind dos_parse_transport(struct dos_packet *pack
 
         if ((void *)(ports + 1) > end || start + header > end || payload->length < header)
             return DOS_KIND_MALFORMED;
-        packet->traits.known = DOS_KNOWS_PORTS;
+        packet->known = DOS_KNOWS_PORTS;
         packet->source_port = bpf_ntohs(ports->source);
         packet->destination_port = bpf_ntohs(ports->dest);
-        return DOS_KIND_IP;
+        return dos_parse_payload(packet, payload, header);
     }
     case IPPROTO_ICMP:
     case DOS_IPPROTO_ICMPV6: {
@@ -122,14 +151,14 @@ static __always_inline enum dos_kind dos_parse_transport(struct dos_packet *pack
 
         if (start + DOS_ICMP_HEADER > end || payload->length < DOS_ICMP_HEADER)
             return DOS_KIND_MALFORMED;
-        /* A hop limit of 255 proves that no router forwarded it, as RFC 4861 demands; RFC 6980 forbids fragments. */
-        if (payload->protocol == DOS_IPPROTO_ICMPV6 && packet->traits.family == 6 && payload->hop_limit == 255 &&
-            !payload->fragment && *type >= DOS_NDP_FIRST && *type <= DOS_NDP_LAST)
+        if (payload->protocol == DOS_IPPROTO_ICMPV6 && dos_is_ndp(packet, payload, *type))
             return DOS_KIND_NDP;
-        return DOS_KIND_IP;
+        packet->known = DOS_KNOWS_ICMP;
+        packet->icmp = type[0] << 8 | type[1];
+        return dos_parse_payload(packet, payload, DOS_ICMP_HEADER);
     }
     default:
-        return DOS_KIND_IP;
+        return dos_parse_payload(packet, payload, 0);
     }
 }
 
@@ -149,19 +178,17 @@ static __always_inline enum dos_kind dos_parse_v4(struct dos_packet *packet, str
 
     __u32 header = ip->ihl * 4u;
     __u32 total = bpf_ntohs(ip->tot_len);
-    __u16 fragment = bpf_ntohs(ip->frag_off);
 
     if (header < sizeof(*ip) || start + header > end || total < header || total > room)
         return DOS_KIND_MALFORMED;
     packet->source = dos_mapped(ip->saddr);
     packet->destination = dos_mapped(ip->daddr);
-    packet->traits.family = 4;
+    packet->family = 4;
     packet->length = total;
     payload->offset += header;
     payload->length = total - header;
     payload->protocol = ip->protocol;
-    payload->fragment = (fragment & (DOS_FRAGMENT_MORE | DOS_FRAGMENT_OFFSET)) != 0;
-    payload->later_fragment = (fragment & DOS_FRAGMENT_OFFSET) != 0;
+    payload->fragment = bpf_ntohs(ip->frag_off) & (DOS_FRAGMENT_MORE | DOS_FRAGMENT_OFFSET);
     return DOS_KIND_IP;
 }
 
@@ -203,8 +230,7 @@ static long dos_skip_extension(__u32 index, void *context)
         __u16 fragment = bpf_ntohs(extension->fragment);
 
         length = sizeof(*extension);
-        payload->fragment |= (fragment & (DOS_FRAGMENT6_MORE | DOS_FRAGMENT6_OFFSET)) != 0;
-        payload->later_fragment |= (fragment & DOS_FRAGMENT6_OFFSET) != 0;
+        payload->fragment |= fragment >> DOS_FRAGMENT6_SHIFT | (fragment & DOS_FRAGMENT6_MORE) * DOS_FRAGMENT_MORE;
     } else if (payload->protocol == IPPROTO_AH) {
         length = (extension->length + 2u) * 4;
     } else {
@@ -216,7 +242,7 @@ static long dos_skip_extension(__u32 index, void *context)
     payload->protocol = extension->next;
     payload->offset += length;
     payload->length -= length;
-    return payload->later_fragment != 0;
+    return (payload->fragment & DOS_FRAGMENT_OFFSET) != 0;
 }
 
 static __always_inline enum dos_kind dos_parse_v6(struct dos_packet *packet, struct dos_payload *payload, void *start,
@@ -233,18 +259,44 @@ static __always_inline enum dos_kind dos_parse_v6(struct dos_packet *packet, str
         return DOS_KIND_MALFORMED;
     __builtin_memcpy(&packet->source, &ip->saddr, sizeof(packet->source));
     __builtin_memcpy(&packet->destination, &ip->daddr, sizeof(packet->destination));
-    packet->traits.family = 6;
-    packet->length = length + sizeof(*ip);
+    packet->family = 6;
+    length += sizeof(*ip);
+    packet->length = length > DOS_LENGTH_MAX ? DOS_LENGTH_MAX : length;
     payload->offset += sizeof(*ip);
-    payload->length = length;
+    payload->length = length - sizeof(*ip);
     payload->protocol = ip->nexthdr;
     payload->hop_limit = ip->hop_limit;
     if (dos_is_extension(payload->protocol)) {
         bpf_loop(DOS_EXTENSION_HEADERS, dos_skip_extension, payload, 0);
-        if (payload->cut_off || (dos_is_extension(payload->protocol) && !payload->later_fragment))
+        if (payload->cut_off)
+            return DOS_KIND_MALFORMED;
+        DOS_STEP();
+        if (dos_is_extension(payload->protocol) && !(payload->fragment & DOS_FRAGMENT_OFFSET))
             return DOS_KIND_MALFORMED;
     }
     return DOS_KIND_IP;
+}
+
+/* TTL and service of a packet that has been parsed. If no rule asks for them they cost nothing here. */
+static __always_inline void dos_parse_service(struct dos_packet *packet, const struct dos_payload *payload, void *start,
+                                              void *end)
+{
+    __u8 *header = start;
+
+    if (!(fields[DOS_TTL].used || fields[DOS_SERVICE].used) || header + sizeof(struct iphdr) > (__u8 *)end)
+        return;
+    if (packet->family == 4) {
+        packet->ttl = header[8];
+        packet->service = header[1];
+    } else {
+        packet->ttl = header[7];
+        packet->service = header[0] << 4 | header[1] >> 4;
+    }
+    packet->service &= ~3;
+    if (payload->fragment & DOS_FRAGMENT_OFFSET)
+        packet->service |= DOS_LATER_FRAGMENT;
+    else if (payload->fragment)
+        packet->service |= DOS_FIRST_FRAGMENT;
 }
 
 /* Fills in the packet; its family stays 0 if it has no addresses to rely on. `*later` says that it is a later fragment.
@@ -270,6 +322,7 @@ static __always_inline enum dos_kind dos_parse(struct xdp_md *ctx, __u32 frame, 
         if ((void *)(vlan + 1) > end)
             return DOS_KIND_MALFORMED;
         protocol = vlan->protocol;
+        packet->vlans[i] = bpf_ntohs(vlan->control) & DOS_VLAN_NUMBER;
         offset += sizeof(*vlan);
     }
     payload.offset = offset;
@@ -283,6 +336,7 @@ static __always_inline enum dos_kind dos_parse(struct xdp_md *ctx, __u32 frame, 
         return DOS_KIND_OTHER;
     if (kind != DOS_KIND_IP)
         return kind;
-    *later = payload.later_fragment;
+    *later = (payload.fragment & DOS_FRAGMENT_OFFSET) != 0;
+    dos_parse_service(packet, &payload, data + offset, end);
     return dos_parse_transport(packet, &payload);
 }

@@ -11,77 +11,171 @@ struct dos_address {
     __u64 low;
 };
 
-/* Four properties side by side, so that one comparison under a mask tries all four. */
-union dos_traits {
-    struct {
-        __u8 family;    /* 4 or 6 */
-        __u8 protocol;  /* IPPROTO_*, for IPv6 that behind the extension headers */
-        __u8 tcp_flags; /* 0 unless DOS_KNOWS_FLAGS */
-        __u8 known;     /* DOS_KNOWS_* */
-    };
-    __u32 all;
-};
-
 /* The packet has ports: of TCP, UDP, UDP-Lite and SCTP the first fragment and the whole packet, not the later ones. */
 #define DOS_KNOWS_PORTS 1
-/* It has TCP flags, likewise. */
+/* It has TCP flags, or an ICMP type and code, likewise. */
 #define DOS_KNOWS_FLAGS 2
+#define DOS_KNOWS_ICMP  4
 
-/* What rules are tried on. */
+/* In the lower two bits of dos_packet.service. */
+#define DOS_WHOLE          0
+#define DOS_FIRST_FRAGMENT 1
+#define DOS_LATER_FRAGMENT 2
+
+/* In place of a VLAN's number. */
+#define DOS_NO_VLAN 0xffff
+
+/* What rules are tried on. Numbers in host byte order. */
 struct dos_packet {
     struct dos_address source;
     struct dos_address destination;
-    union dos_traits traits;
-    /* Host byte order. */
+    __u8 family;   /* 4 or 6; 0 without addresses to rely on */
+    __u8 protocol; /* IPPROTO_*, for IPv6 that behind the extension headers */
+    __u8 known;    /* DOS_KNOWS_* */
+    __u8 tcp_flags;
+    __u8 ttl;       /* or hop limit */
+    __u8 service;   /* DSCP * 4 + whether it is a fragment */
+    __u16 vlans[2]; /* the outer and the inner one */
     __u16 source_port;
     __u16 destination_port;
-    /* Of the IP packet: without Ethernet, and without the padding of a short frame. */
-    __u32 length;
-};
-
-/* A range from `first` to `first + span`; all of them for 0 and the maximum. */
-struct dos_ports {
-    __u16 first;
-    __u16 span;
-};
-
-struct dos_lengths {
-    __u32 first;
-    __u32 span;
-};
-
-/* All conditions must hold; a mask of zeros and a full range are no condition. */
-struct dos_rule {
-    union dos_traits traits;
-    union dos_traits traits_mask;
-    struct dos_address source;
-    struct dos_address source_mask;
-    struct dos_address destination;
-    struct dos_address destination_mask;
-    struct dos_ports source_ports;
-    struct dos_ports destination_ports;
-    struct dos_lengths lengths;
-    /* Not 0: counts, and drops nothing. */
-    __u32 dry_run;
-    __u32 reserved;
+    __u16 icmp; /* type * 256 + code */
+    /* Of the IP packet: without Ethernet, and without the padding of a short frame. 65535 for all that is longer. */
+    __u16 length;
+    /* Where what follows the transport header is in the frame, and how long it is; 0 long for what has none to see. */
+    __u16 payload;
+    __u16 payload_length;
 };
 
 /*
- * Rules are tried a block at a time: calling a function for each rule would cost more than trying it. What is not in
- * use of the last block is filled with rules of family 255, which no packet meets.
+ * Rules are compiled to what follows. A field of a packet is looked up and gives a class: all values that the same
+ * rules agree to are one class. A class is the set of those rules, as a bit each, and a rule matches if its bit is in
+ * the classes of all fields. Rules have their bits in an order of their own, those on the same fields together; where
+ * they stand in the configuration is their rank.
  */
-#define DOS_BLOCK_RULES 16
+enum dos_field_number {
+    DOS_SOURCE,
+    DOS_DESTINATION,
+    DOS_SOURCE_PORT, /* or ICMP type and code: no packet has both, no rule asks for both */
+    DOS_DESTINATION_PORT,
+    DOS_LENGTH,
+    DOS_PROTOCOL,
+    DOS_TCP_FLAGS,
+    DOS_TTL,
+    DOS_SERVICE,
+    DOS_VLAN,
+    DOS_INNER_VLAN,
+    DOS_FIELDS,
+};
+
+/* Where to find what belongs to a field. */
+struct dos_field {
+    /* 0 when no rule asks for it; then there is nothing to look up. */
+    __u32 used;
+    /* Its first class in `classes`, and its first block in `blocks`. */
+    __u32 classes;
+    __u32 blocks;
+    /* Its row in `rows`; of a field of 16 bits the row of rows. */
+    __u32 row;
+    /* The class of packets that do not have it. */
+    __u32 none;
+};
+
+#define DOS_BLOCK_WORDS 8
+#define DOS_BLOCKS      20
+#define DOS_WORDS       (DOS_BLOCKS * DOS_BLOCK_WORDS)
+#define DOS_SUMMARIES   ((DOS_WORDS + 63) / 64)
+#define DOS_MAX_RULES   (DOS_WORDS * 64)
+
+/* A set of rules; alike blocks are one. */
+struct dos_class {
+    /* A bit for each word of 64 rules: whether any is in the set. */
+    __u64 summary[DOS_SUMMARIES];
+    __u16 blocks[DOS_BLOCKS];
+};
 
 struct dos_block {
-    struct dos_rule rules[DOS_BLOCK_RULES];
+    __u64 words[DOS_BLOCK_WORDS];
+};
+
+/* A class, or another row, for each value of a byte. */
+struct dos_row {
+    __u16 entries[256];
+};
+
+/*
+ * Intervals of addresses: a search tree of eight keys a node, which are the last addresses of all but the last child.
+ * Child c of node n is node 9n + c of the next level; below the last level are the leaves.
+ */
+#define DOS_NODE_KEYS  8
+#define DOS_TREE_DEPTH 5
+
+struct dos_tree {
+    /* 0 for a tree of one leaf: `none`. */
+    __u32 depth;
+    /* The class of the field that addresses of this family have then. */
+    __u32 none;
+    /* The first node of each level in `nodes`, the first leaf in `leaves`. */
+    __u32 levels[DOS_TREE_DEPTH];
+    __u32 leaves;
+};
+
+enum dos_tree_number {
+    DOS_SOURCE_V4,
+    DOS_SOURCE_V6, /* by the upper half of the address */
+    DOS_DESTINATION_V4,
+    DOS_DESTINATION_V6,
+    DOS_TREES,
+};
+
+struct dos_node {
+    __u64 lasts[DOS_NODE_KEYS];
+};
+
+/* In place of a class: the number of a slice of `lows`, where the lower half of the address decides. */
+#define DOS_LEAF_SLICE 0x8000
+
+struct dos_leaf {
+    __u16 classes[12]; /* nine in use */
+};
+
+struct dos_slice {
+    __u32 first;
+    __u32 count;
+};
+
+/* An interval of lower halves, from behind the one before. */
+struct dos_low {
+    __u64 last;
+    __u64 class;
+};
+
+#define DOS_PAYLOAD_BYTES 16
+
+enum dos_action {
+    DOS_DROP,
+    DOS_PASS,  /* the packet goes on, past the limits too */
+    DOS_COUNT, /* nothing else: the rules behind decide */
+};
+
+/* A rule, in the order of the bits. Those that count only, or are on trial, come behind all others. */
+struct dos_rule {
+    __u32 rank;
+    __u16 action;
+    /* Not 0: on trial, counts and decides nothing. */
+    __u16 dry_run;
+    /* Bytes of the payload that must be these, under the mask; of length 0 for none. */
+    __u16 payload_offset;
+    __u16 payload_length;
+    __u8 payload[DOS_PAYLOAD_BYTES];
+    __u8 payload_mask[DOS_PAYLOAD_BYTES];
 };
 
 /* What a rule did. */
 struct dos_rule_count {
-    /* Dropped. */
+    /* That it dropped, let pass or only counted. */
     __u64 packets;
     __u64 bytes;
-    /* Packets that it, or the whole stage, would have dropped if it were not in dry run. */
+    /* Packets that it would have dropped or let pass if it, or the whole stage, were not in dry run. */
     __u64 dry_run;
 };
 
@@ -106,6 +200,7 @@ struct dos_prefix_v6 {
 enum dos_reason {
     DOS_PASSED,
     DOS_ALLOWED,
+    DOS_RULE_PASSED,
     DOS_ARP,
     DOS_NDP,
     DOS_NOT_IP,

@@ -37,28 +37,8 @@ public struct NumberRange: Codable, Sendable, Hashable, CustomStringConvertible 
         try container.encode(description)
     }
 
-    /// For Codable's sake; what a range is of says ``PortRange`` or ``LengthRange``.
     public init(from decoder: any Decoder) throws {
-        try self.init(NumberOrText(from: decoder).text, of: "a number", maximum: .max)
-    }
-}
-
-/// A range of ports, as a configuration has it.
-struct PortRange: Decodable {
-    let range: NumberRange
-
-    init(from decoder: any Decoder) throws {
-        range = try NumberRange(NumberOrText(from: decoder).text, of: "a port", maximum: 65535)
-    }
-}
-
-/// A range of packet lengths, as a configuration has it. IPv6's header is not in its 16-bit length.
-struct LengthRange: Decodable {
-    static let maximum: UInt32 = 65535 + 40
-    let range: NumberRange
-
-    init(from decoder: any Decoder) throws {
-        range = try NumberRange(NumberOrText(from: decoder).text, of: "a length", maximum: Self.maximum)
+        try self.init(NumberOrText(from: decoder).text, of: "a number", maximum: .max - 1)
     }
 }
 

@@ -4,17 +4,27 @@ public import StageKit
 
 extension Configuration {
     /// More than these are refused.
-    public static let maximumRules = 1024
+    public static let maximumRules = 10_240
     public static let maximumPrefixes = 65536
+    /// In the summary.
+    private static let rulesShown = 250
+    private static let warningsShown = 20
 
     /// What version 1.0 has the manager load.
     /// - Throws: ``StageError`` for what cannot work.
     public func plan() throws(StageError) -> StagePlan {
         try check()
+        let compiled: CompiledRules
+        do {
+            compiled = try CompiledRules(rules)
+        } catch {
+            throw StageError(error.message, at: "rules")
+        }
         return StagePlan(
-            object: "volumetric_dos.bpf.o", program: "volumetric_dos", frags: true, constants: constants, maps: maps,
+            object: "volumetric_dos.bpf.o", program: "volumetric_dos", frags: true,
+            constants: constants.merging(compiled.constants) { $1 }, maps: maps.merging(compiled.maps) { $1 },
             verdicts: [.drop, .next], samples: samples(prefixLimit: nil), counters: counters(Reason.inVersion1_0),
-            summary: summary)
+            summary: summary + warnings(compiled.shadowed(rules)))
     }
 
     private func check() throws(StageError) {
@@ -46,7 +56,6 @@ extension Configuration {
 
     private var constants: [String: Constant] {
         var constants: [String: Constant] = [
-            "rule_blocks": .integer(Int64(rules.packedBlocks.count)),
             "allows_v4": .boolean(allow.contains(where: \.isIPv4)),
             "allows_v6": .boolean(allow.contains { !$0.isIPv4 }),
             "dry_run": .boolean(dryRun),
@@ -60,13 +69,9 @@ extension Configuration {
     }
 
     private var maps: [String: MapPlan] {
-        let blocks = rules.packedBlocks.enumerated().map { index, block in
-            MapEntry(key: Bytes(number: UInt32(index)), value: block)
-        }
         let (v4, v6) = (allow.filter(\.isIPv4), allow.filter { !$0.isIPv4 })
         return [
             // A map has at least one entry; what is not in use is not looked at.
-            "rules": MapPlan(maxEntries: UInt32(max(1, blocks.count)), entries: blocks, freeze: true),
             "rule_counters": MapPlan(maxEntries: UInt32(max(1, rules.count))),
             "allow_v4": MapPlan(maxEntries: UInt32(max(1, v4.count)), entries: v4.map(\.allowEntry), freeze: true),
             "allow_v6": MapPlan(maxEntries: UInt32(max(1, v6.count)), entries: v6.map(\.allowEntry), freeze: true),
@@ -88,12 +93,22 @@ extension Configuration {
         if dryRun { lines.append("dry run: drops nothing, counts what it would drop") }
         if !allow.isEmpty { lines.append("allow from \(list(allow))") }
         lines.append(malformed == .drop ? "drop malformed packets" : "let malformed packets go on")
-        lines += rules.enumerated().map { index, rule in
+        lines += rules.prefix(Self.rulesShown).map { rule in
             let name = rule.name.map { " (\($0))" } ?? ""
-            return "\(rule.dryRun ? "would drop" : "drop")\(name): \(rule.conditions.joined(separator: ", "))"
+            return
+                "\(rule.dryRun ? "would " : "")\(rule.action.rawValue)\(name): \(rule.conditions.joined(separator: ", "))"
         }
+        if rules.count > Self.rulesShown { lines.append("and \(rules.count - Self.rulesShown) more rules") }
         if let limit { lines.append("limit each source address to \(limit.summary)") }
         return lines
+    }
+
+    private func warnings(_ shadowed: [(rule: Int, by: Int)]) -> [String] {
+        let lines = shadowed.prefix(Self.warningsShown).map { rule, other in
+            "warning: \(label(rule)) is never reached, as \(label(other)) takes all of its packets"
+        }
+        let more = shadowed.count - lines.count
+        return more > 0 ? lines + ["warning: \(more) more rules are never reached"] : lines
     }
 
     private func list(_ prefixes: [IPPrefix]) -> String {
@@ -123,11 +138,4 @@ extension Configuration1_1 {
 
 extension IPPrefix {
     fileprivate var allowEntry: MapEntry { MapEntry(key: trieKey, value: Bytes([1])) }
-}
-
-extension Bytes {
-    fileprivate init(number: UInt32) {
-        self.init()
-        append(number)
-    }
 }

@@ -2,7 +2,7 @@
 
 /// What became of a packet, and why: `enum dos_reason` of bpf/volumetric-dos/types.h, in its order.
 public enum Reason: Int, CaseIterable, Sendable {
-    case passed, allowed, arp, ndp, notIP, fragment, malformedPassed
+    case passed, allowed, rulePassed, arp, ndp, notIP, fragment, malformedPassed
     case malformed, malformedDryRun
     case rule, ruleDryRun
     case limit, limitDryRun
@@ -15,6 +15,7 @@ public enum Reason: Int, CaseIterable, Sendable {
         switch self {
         case .passed: "passed"
         case .allowed: "allowed"
+        case .rulePassed: "rule-passed"
         case .arp: "arp"
         case .ndp: "ndp"
         case .notIP: "not-ip"

@@ -2,8 +2,16 @@
 
 public import StageKit
 
-/// A rule: drops packets that meet all of its conditions. A condition that is nil is met by all.
+/// A rule: says what becomes of packets that meet all of its conditions. A condition that is nil is met by all.
 public struct Rule: Codable, Sendable, Equatable {
+    public enum Action: String, Codable, Sendable, CaseIterable {
+        case drop
+        /// The packet goes on, past the rules and limits behind.
+        case pass
+        /// Nothing but count: the rules behind decide.
+        case count
+    }
+
     /// What its counters are called; its index unless given.
     public var name: String?
     public var source: IPPrefix?
@@ -11,19 +19,32 @@ public struct Rule: Codable, Sendable, Equatable {
     /// For IPv6 the protocol behind the extension headers.
     public var `protocol`: IPProtocol?
     /// Met only by packets whose ports can be seen: not by later fragments.
-    public var sourcePort: NumberRange?
-    public var destinationPort: NumberRange?
+    public var sourcePort: NumberSet?
+    public var destinationPort: NumberSet?
     /// Met only by packets whose flags can be seen.
     public var tcpFlags: FlagsMatch?
-    /// Of the IP packet, its header included.
-    public var length: NumberRange?
-    /// Counts, and drops nothing: the packet is judged by what follows, as if the rule were not there.
+    /// Met only by packets whose ICMP or ICMPv6 header can be seen.
+    public var icmpType: NumberSet?
+    public var icmpCode: NumberSet?
+    /// Of the IP packet, its header included; 65535 for all that is longer.
+    public var length: NumberSet?
+    /// Or hop limit.
+    public var ttl: NumberSet?
+    public var dscp: NumberSet?
+    public var fragment: Fragment?
+    /// The outer tag, or the only one.
+    public var vlan: NumberSet?
+    /// The second tag.
+    public var innerVLAN: NumberSet?
+    public var payload: PayloadMatch?
+    public var action: Action
+    /// Counts, and decides nothing: the packet is judged by what follows, as if the rule were not there.
     public var dryRun: Bool
 
     public init(
         name: String? = nil, source: IPPrefix? = nil, destination: IPPrefix? = nil, protocol: IPProtocol? = nil,
-        sourcePort: NumberRange? = nil, destinationPort: NumberRange? = nil, tcpFlags: FlagsMatch? = nil,
-        length: NumberRange? = nil, dryRun: Bool = false
+        sourcePort: NumberSet? = nil, destinationPort: NumberSet? = nil, tcpFlags: FlagsMatch? = nil,
+        length: NumberSet? = nil, action: Action = .drop, dryRun: Bool = false
     ) {
         self.name = name
         self.source = source
@@ -33,14 +54,19 @@ public struct Rule: Codable, Sendable, Equatable {
         self.destinationPort = destinationPort
         self.tcpFlags = tcpFlags
         self.length = length
+        self.action = action
         self.dryRun = dryRun
     }
 
     private enum CodingKeys: String, CodingKey {
-        case name, source, destination, `protocol`, length
+        case name, source, destination, `protocol`, length, dscp, fragment, vlan, payload, action
+        case ttl = "packet-ttl"
         case sourcePort = "source-port"
         case destinationPort = "destination-port"
         case tcpFlags = "tcp-flags"
+        case icmpType = "icmp-type"
+        case icmpCode = "icmp-code"
+        case innerVLAN = "inner-vlan"
         case dryRun = "dry-run"
     }
 
@@ -50,53 +76,36 @@ public struct Rule: Codable, Sendable, Equatable {
         source = try container.decodeIfPresent(IPPrefix.self, forKey: .source)
         destination = try container.decodeIfPresent(IPPrefix.self, forKey: .destination)
         `protocol` = try container.decodeIfPresent(IPProtocol.self, forKey: .protocol)
-        sourcePort = try container.decodeIfPresent(PortRange.self, forKey: .sourcePort)?.range
-        destinationPort = try container.decodeIfPresent(PortRange.self, forKey: .destinationPort)?.range
+        sourcePort = try container.numbers(.sourcePort, PortKind.self)
+        destinationPort = try container.numbers(.destinationPort, PortKind.self)
         tcpFlags = try container.decodeIfPresent(FlagsMatch.self, forKey: .tcpFlags)
-        length = try container.decodeIfPresent(LengthRange.self, forKey: .length)?.range
+        icmpType = try container.numbers(.icmpType, ByteKind.self)
+        icmpCode = try container.numbers(.icmpCode, ByteKind.self)
+        length = try container.numbers(.length, LengthKind.self)
+        ttl = try container.numbers(.ttl, ByteKind.self)
+        dscp = try container.numbers(.dscp, ServiceKind.self)
+        fragment = try container.decodeIfPresent(Fragment.self, forKey: .fragment)
+        vlan = try container.numbers(.vlan, VLANKind.self)
+        innerVLAN = try container.numbers(.innerVLAN, VLANKind.self)
+        payload = try container.decodeIfPresent(PayloadMatch.self, forKey: .payload)
+        action = try container.decodeIfPresent(Action.self, forKey: .action) ?? .drop
         dryRun = try container.decodeIfPresent(Bool.self, forKey: .dryRun) ?? false
     }
+}
+
+/// Whether a packet is a fragment, and which.
+public enum Fragment: String, Codable, Sendable, CaseIterable {
+    case first, later
+    /// Either of these.
+    case any
+    /// A whole packet.
+    case no
 }
 
 extension Rule {
     /// The family that its addresses are of; nil when it has none, and is of both.
     var isIPv4: Bool? { (source ?? destination)?.isIPv4 }
 
-    /// Whether its addresses, protocol and ports can all hold for one packet.
-    func check() throws(StageError) {
-        let ports = [("source-port", sourcePort), ("destination-port", destinationPort)]
-        if [source?.isIPv4, destination?.isIPv4].compactMap(\.self).count == 2, source!.isIPv4 != destination!.isIPv4 {
-            throw StageError(
-                "\(destination!) is of another family than the rule's source, \(source!)", at: "destination")
-        }
-        if let isIPv4, let number = `protocol`?.number, number == (isIPv4 ? 58 : 1) {
-            let (name, family, other) = isIPv4 ? ("icmpv6", "IPv4", "icmp") : ("icmp", "IPv6", "icmpv6")
-            throw StageError("\(family) has no \(name); expected \(other)", at: "protocol")
-        }
-        for (key, range) in ports where range != nil {
-            guard `protocol`?.hasPorts ?? true else {
-                throw StageError("\(`protocol`!) has no ports; tcp, udp, udplite and sctp do", at: key)
-            }
-        }
-        if tcpFlags != nil, let `protocol`, `protocol` != .tcp {
-            throw StageError("\(`protocol`) has no TCP flags; leave the protocol out, or make it tcp", at: "tcp-flags")
-        }
-        if let name, !(1...64).contains(name.utf8.count) {
-            throw StageError("a name has 1 to 64 bytes", at: "name")
-        }
-        guard conditions.isEmpty else { return }
-        throw StageError(
-            "has no condition and would drop every packet; if that is meant, write source: 0.0.0.0/0 and another with ::/0"
-        )
-    }
-
-    /// Its conditions in words.
-    var conditions: [String] {
-        let parts: [(String, String?)] = [
-            ("from", source?.description), ("to", destination?.description), ("protocol", `protocol`?.description),
-            ("source port", sourcePort?.description), ("destination port", destinationPort?.description),
-            ("flags", tcpFlags?.description), ("length", length?.description),
-        ]
-        return parts.compactMap { label, value in value.map { "\(label) \($0)" } }
-    }
+    /// Whether what the rules behind it say still counts for a packet that meets its conditions.
+    var decides: Bool { action != .count && !dryRun }
 }

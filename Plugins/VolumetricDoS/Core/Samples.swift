@@ -50,24 +50,27 @@ extension Configuration {
             + [("an ordinary IPv4 packet", "192.0.2.1"), ("an ordinary IPv6 packet", "2001:db8::1")]
             .compactMap { name, source in
                 let probe = Probe(from: IPAddress(source)!)
-                guard droppingRule(probe.facts) == nil else { return nil }
+                guard decidingRule(probe.facts) == nil else { return nil }
                 return Sample(name: name, packet: probe.packet, expect: .next)
             }
     }
 
-    /// A packet that meets a rule; nil when none drops it.
+    /// A packet that meets a rule; nil when none decides about it.
     private func sample(of index: Int, dropped: Verdict) -> Sample? {
-        guard let probe = Probe(meeting: rules[index]), let dropping = droppingRule(probe.facts) else { return nil }
+        guard let probe = Probe(meeting: rules[index]), let deciding = decidingRule(probe.facts) else { return nil }
+        let drops = rules[deciding].action == .drop
+        let verb = drops ? "drops" : "lets pass"
         let name =
-            dropping == index
-            ? "a packet that \(label(index)) drops" : "a packet of \(label(index)) that \(label(dropping)) drops first"
-        return Sample(name: name, packet: probe.packet, expect: dropped)
+            deciding == index
+            ? "a packet that \(label(index)) \(verb)"
+            : "a packet of \(label(index)) that \(label(deciding)) \(verb) first"
+        return Sample(name: name, packet: probe.packet, expect: drops ? dropped : .next)
     }
 }
 
 /// A packet, and what rules see in it.
 private struct Probe {
-    let facts: PacketFacts
+    private(set) var facts: PacketFacts
     let packet: Bytes
 
     /// A UDP datagram.
@@ -92,7 +95,7 @@ private struct Probe {
         let smallest = (isIPv4 ? 20 : 40) + header
         let length = max(smallest, rule.length?.first ?? smallest)
         // A preflight packet of one page.
-        guard length <= min(1500, rule.length?.last ?? .max) else { return nil }
+        guard length <= 1500 else { return nil }
         let ports = PacketFacts.Ports(
             source: UInt16(rule.sourcePort?.first ?? 4000), destination: UInt16(rule.destinationPort?.first ?? 4001))
         self.init(
@@ -114,7 +117,9 @@ private struct Probe {
             facts.tcpFlags.map { .tcp(from: ports.source, to: ports.destination, flags: $0) }
             ?? .udp(from: ports.source, to: ports.destination)
         let headers = (facts.source.isIPv4 ? 20 : 40) + (facts.tcpFlags == nil ? 8 : 20)
+        let payload = [UInt8](repeating: 0, count: Int(facts.length) - headers)
         self.facts = facts
-        packet = Bytes(Packet.bytes(.ethernet(), network, transport, .payload(Int(facts.length) - headers)))
+        self.facts.payload = payload
+        packet = Bytes(Packet.bytes(.ethernet(), network, transport, .payload(payload)))
     }
 }

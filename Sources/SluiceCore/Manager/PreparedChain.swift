@@ -48,7 +48,9 @@ extension Manager {
                     before != nil && live?.resolved.spec.stages.first { $0.name == stage.name }?.config == stage.config
                 let plugins = plugins
                 asked += 1
-                if asked > PluginCatalog.atOnce, let (index, answer) = try await group.next() { answers[index] = answer }
+                if asked > PluginCatalog.atOnce, let (index, answer) = try await group.next() {
+                    answers[index] = answer
+                }
                 group.addTask {
                     // A plan is a pure function: the same plugin and configuration need not be asked twice.
                     if same, let before, case .plugin(let known) = before.source {

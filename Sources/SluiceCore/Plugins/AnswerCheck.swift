@@ -6,7 +6,7 @@ internal import StageKit
 enum AnswerLimits {
     static let label = 200
     static let summaryLine = 1000
-    static let summaryLines = 4096
+    static let summaryLines = 16384
     static let constants = 256
     static let constantBytes = 64 << 10
     static let maps = 64
@@ -18,7 +18,7 @@ enum AnswerLimits {
     static let packet = 14...9216
     static let counterTables = 16
     static let columns = 16
-    static let rows = 4096
+    static let rows = 16384
 }
 
 /// Checks an answer's contents after its form; throws ``StageError`` with the place in the answer.

@@ -14,7 +14,7 @@ struct SpecParser {
     /// - Parameter source: where it came from, for messages.
     static func parse(_ text: String, source: String) throws(APIErrorBody) -> [ChainSpec] {
         let parser = SpecParser(source: source)
-        guard text.utf8.count <= 1 << 20 else { throw .invalidSpec("\(source): a spec has at most 1 MiB") }
+        guard text.utf8.count <= 4 << 20 else { throw .invalidSpec("\(source): a spec has at most 4 MiB") }
         let root: Node?
         do {
             root = try Yams.compose(yaml: text)

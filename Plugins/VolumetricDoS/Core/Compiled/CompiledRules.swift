@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import StageKit
+
+/// Rules as the program looks them up: what bpf/volumetric-dos/types.h lays out. Change both, and the tests will tell.
+struct CompiledRules {
+    /// The rules' places in the configuration, in their order of bits.
+    let ranks: [Int]
+    let fields: [FieldClasses]
+    private var rows = Rows()
+    private var trees = AddressTrees()
+    private var packedFields = Bytes()
+    private var packedTrees = Bytes()
+    private let packedRules: [Bytes]
+    private let looksAtPayload: Bool
+
+    /// - Throws: ``StageError`` for ranges that are too many and overlap in too many ways.
+    init(_ rules: [Rule]) throws(StageError) {
+        ranks = Self.order(rules)
+        let ordered = ranks.map { rules[$0] }
+        let found = Field.allCases.compactMap { FieldClasses($0, ordered, isNeeded: false) }
+        // Rules on the payload alone are in the classes of some field too.
+        let fallback = found.isEmpty && !rules.isEmpty ? FieldClasses(.protocol, ordered, isNeeded: true) : nil
+        fields = found + [fallback].compactMap(\.self)
+        looksAtPayload = rules.contains { $0.payload != nil }
+        packedRules = zip(ranks, ordered).map { $1.packed(rank: $0) }
+        for field in fields {
+            guard field.pool.blocks.count <= 1 << 16, field.pool.classes.count <= 1 << 16 else {
+                throw StageError(
+                    "have too many ranges that overlap in too many ways (\(field.field)); "
+                        + "use fewer ranges, or ranges that are alike")
+            }
+        }
+        pack()
+    }
+
+    /// Rules that decide first, then by what they ask for: rules alike are held against a packet 64 at a time.
+    private static func order(_ rules: [Rule]) -> [Int] {
+        let shapes = rules.map { rule in
+            Field.allCases.reduce(rule.decides ? 0 : 1 << Field.allCases.count) { shape, field in
+                shape | (rule.intervals(field, field.domains[0]) == nil ? 0 : 1 << field.rawValue)
+            }
+        }
+        return rules.indices.sorted { (shapes[$0], $0) < (shapes[$1], $1) }
+    }
+
+    private mutating func pack() {
+        var (classes, blocks) = (0, 0)
+        for number in Field.allCases {
+            let field = fields.first { $0.field == number }
+            let first = field.map { row(of: $0) } ?? 0
+            for value in [field == nil ? 0 : 1, classes, blocks, first, field?.none ?? 0] {
+                packedFields.append(UInt32(value))
+            }
+            classes += field?.pool.classes.count ?? 0
+            blocks += field?.pool.blocks.count ?? 0
+        }
+        for number in [Field.source, .destination] {
+            let segments = fields.first { $0.field == number }?.segments ?? [[Segment(first: 0, class: 0)]]
+            packedTrees.append(bytes: trees.v4(segments[0]).raw)
+            packedTrees.append(bytes: trees.v6(segments[segments.count - 1]).raw)
+        }
+    }
+
+    private mutating func row(of field: FieldClasses) -> Int {
+        switch field.field.domains[0] {
+        case .v4, .v6: 0
+        case .number, .icmp: rows.wide(field.segments)
+        case .byte: rows.byte(field.segments[0])
+        }
+    }
+
+    var constants: [String: Constant] {
+        [
+            "rule_words": .integer(Int64((ranks.count + 63) / 64)), "fields": .bytes(packedFields),
+            "trees": .bytes(packedTrees), "rules_with_payload": .boolean(looksAtPayload),
+        ]
+    }
+
+    var maps: [String: MapPlan] {
+        let firstRanks = stride(from: 0, to: ranks.count, by: 64).map { start in
+            Bytes(number: UInt32(ranks[start..<min(ranks.count, start + 64)].min() ?? 0))
+        }
+        return [
+            "rules": MapPlan(array: packedRules), "first_ranks": MapPlan(array: firstRanks),
+            "classes": MapPlan(array: fields.flatMap(\.pool.packedClasses)),
+            "blocks": MapPlan(array: fields.flatMap(\.pool.packedBlocks)),
+            "rows": MapPlan(array: rows.packed), "nodes": MapPlan(array: trees.nodes),
+            "leaves": MapPlan(array: trees.leaves), "slices": MapPlan(array: trees.slices),
+            "lows": MapPlan(array: trees.lows),
+        ]
+    }
+}
+
+extension Rule {
+    /// A `struct dos_rule`.
+    fileprivate func packed(rank: Int) -> Bytes {
+        let number: UInt16 =
+            switch action {
+            case .drop: 0
+            case .pass: 1
+            case .count: 2
+            }
+        var bytes = Bytes()
+        bytes.append(UInt32(rank))
+        bytes.append(number)
+        bytes.append(UInt16(dryRun ? 1 : 0))
+        bytes.append(UInt16(payload?.offset ?? 0))
+        bytes.append(UInt16(payload?.bytes.raw.count ?? 0))
+        for part in [payload?.bytes.raw ?? [], payload?.mask.raw ?? []] {
+            bytes.append(bytes: part + [UInt8](repeating: 0, count: PayloadMatch.longest - part.count))
+        }
+        return bytes
+    }
+}
+
+extension MapPlan {
+    /// An array; a map has at least one entry, and what is not in use is not looked at.
+    fileprivate init(array values: [Bytes]) {
+        self.init(
+            maxEntries: UInt32(max(1, values.count)),
+            entries: values.enumerated().map { MapEntry(key: Bytes(number: UInt32($0)), value: $1) }, freeze: true)
+    }
+}
+
+extension Bytes {
+    init(number: UInt32) {
+        self.init()
+        append(number)
+    }
+}

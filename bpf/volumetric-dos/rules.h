@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "classify.h"
+
+/* Behind all ranks. */
+#define DOS_NO_RULE 0xffffffff
+
+struct dos_walk {
+    struct dos_packet packet;
+    struct xdp_md *ctx;
+    __u32 frame;
+    /* The rank of the first rule that matches and decides, and what it says. */
+    __u32 best;
+    __u32 action;
+    /* The packet's classes; of fields in use. */
+    struct dos_class *classes[DOS_FIELDS];
+    /* The words from `word` on, a bit each, that are still to be tried. */
+    __u64 summary;
+    __u32 word;
+    /* The rules of the word that is being tried, from `position` on, that match. */
+    __u32 position;
+    __u64 matches;
+};
+
+static const __u8 dos_debruijn[64] = {
+    0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,  62, 55, 59, 36, 53, 51,
+    43, 22, 45, 39, 33, 30, 24, 18, 12, 5,  63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+    44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,  13, 8,  7,  6,
+};
+
+/* The number of the only bit that is set. BPF has no instruction for it. */
+static __always_inline __u32 dos_bit_number(__u64 bit)
+{
+    return dos_debruijn[(bit * 0x03f79d71b4cb0a89ull) >> 58];
+}
+
+static __always_inline void dos_count(__u32 rank, __u32 frame, __u32 on_trial)
+{
+    struct dos_rule_count *count = bpf_map_lookup_elem(&rule_counters, &rank);
+
+    if (!count)
+        return;
+    if (on_trial) {
+        count->dry_run++;
+    } else {
+        count->packets++;
+        count->bytes += frame;
+    }
+}
+
+/* Whether the payload has the bytes that a rule asks for. */
+static __attribute__((noinline)) int dos_payload_matches(struct dos_walk *walk, const struct dos_rule *rule)
+{
+    __u8 bytes[DOS_PAYLOAD_BYTES] = {};
+    /* 1 to 16, and the verifier sees it. */
+    __u32 length = ((rule->payload_length - 1) & (DOS_PAYLOAD_BYTES - 1)) + 1;
+    __u32 different = 0;
+
+    if (rule->payload_offset + length > walk->packet.payload_length)
+        return 0;
+    if (bpf_xdp_load_bytes(walk->ctx, walk->packet.payload + rule->payload_offset, bytes, length))
+        return 0;
+#pragma unroll
+    for (__u32 i = 0; i < DOS_PAYLOAD_BYTES; i++)
+        different |= (bytes[i] ^ rule->payload[i]) & rule->payload_mask[i];
+    return !different;
+}
+
+/* The conditions of one rule are met, but for what only the rule itself says. */
+static __always_inline void dos_take(struct dos_walk *walk, __u32 position)
+{
+    struct dos_rule *rule = bpf_map_lookup_elem(&rules, &position);
+
+    if (!rule || rule->rank >= walk->best)
+        return;
+    if (rules_with_payload && rule->payload_length && !dos_payload_matches(walk, rule))
+        return;
+    /* On trial it is as if it were not there: it must not shield what the next rule drops. */
+    if (rule->dry_run || rule->action == DOS_COUNT) {
+        dos_count(rule->rank, walk->frame, rule->dry_run);
+        return;
+    }
+    walk->best = rule->rank;
+    walk->action = rule->action;
+}
+
+/* Takes the lowest of the matches. 1 ends the walk. */
+static long dos_take_next(__u32 index, void *context)
+{
+    struct dos_walk *walk = context;
+    __u64 bit = walk->matches & -walk->matches;
+
+    (void)index;
+    if (!bit)
+        return 1;
+    walk->matches ^= bit;
+    dos_take(walk, walk->position + dos_bit_number(bit));
+    return 0;
+}
+
+/* Tries the lowest of the words. 1 ends the walk. */
+static long dos_try_word(__u32 index, void *context)
+{
+    struct dos_walk *walk = context;
+    __u64 bit = walk->summary & -walk->summary;
+    __u64 word = ~0ull;
+    __u32 number;
+
+    (void)index;
+    if (!bit)
+        return 1;
+    walk->summary ^= bit;
+    number = walk->word + dos_bit_number(bit);
+    if (number >= DOS_WORDS)
+        return 1;
+    if (walk->best != DOS_NO_RULE) {
+        __u32 key = number; /* of its own, or the verifier forgets what `number` is at most */
+        __u32 *first = bpf_map_lookup_elem(&first_ranks, &key);
+
+        if (first && *first > walk->best)
+            return 0;
+    }
+#pragma unroll
+    for (int i = 0; i < DOS_FIELDS; i++) {
+        struct dos_block *block;
+        __u32 place;
+
+        if (!fields[i].used)
+            continue;
+        place = fields[i].blocks + walk->classes[i]->blocks[number / DOS_BLOCK_WORDS];
+        block = bpf_map_lookup_elem(&blocks, &place);
+        if (!block)
+            return 1;
+        word &= block->words[number % DOS_BLOCK_WORDS];
+        if (!word)
+            return 0;
+    }
+    walk->position = number * 64;
+    bit = word & -word;
+    walk->matches = word ^ bit;
+    dos_take(walk, walk->position + dos_bit_number(bit));
+    if (walk->matches)
+        bpf_loop(64, dos_take_next, walk, 0);
+    return 0;
+}
+
+/* What the rules say: DOS_PASSED if none of them decides. */
+static __always_inline enum dos_reason dos_try_rules(struct dos_walk *walk)
+{
+    if (!rule_words)
+        return DOS_PASSED;
+#pragma unroll
+    for (int i = 0; i < DOS_FIELDS; i++) {
+        if (fields[i].used) {
+            __u32 index = fields[i].classes + dos_find(i, &walk->packet);
+            struct dos_class *class = bpf_map_lookup_elem(&classes, &index);
+
+            if (!class)
+                return DOS_PASSED;
+            walk->classes[i] = class;
+        }
+    }
+#pragma unroll
+    for (__u32 i = 0; i < DOS_SUMMARIES; i++) {
+        __u64 summary = ~0ull;
+
+        if (i * 64 >= rule_words)
+            break;
+#pragma unroll
+        for (int field = 0; field < DOS_FIELDS; field++) {
+            if (fields[field].used)
+                summary &= walk->classes[field]->summary[i];
+        }
+        if (summary) {
+            walk->summary = summary;
+            walk->word = i * 64;
+            bpf_loop(64, dos_try_word, walk, 0);
+        }
+    }
+    if (walk->best == DOS_NO_RULE)
+        return DOS_PASSED;
+    dos_count(walk->best, walk->frame, dry_run && walk->action == DOS_DROP);
+    return walk->action == DOS_DROP ? DOS_RULE : DOS_RULE_PASSED;
+}

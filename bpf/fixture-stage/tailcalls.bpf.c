@@ -25,12 +25,15 @@ struct {
 SEC("xdp") int dispatch(struct xdp_md *ctx)
 {
     __u8 *data = (void *)(long)ctx->data;
+    __u8 part;
 
     if (data + 30 > (__u8 *)(long)ctx->data_end)
         return XDP_DROP;
-    bpf_tail_call(ctx, &parts, data[29] & 3);
+    /* Before the tail call: some kernels (6.12.118) take it to change the packet, also where its slot is empty. */
+    part = data[29];
+    bpf_tail_call(ctx, &parts, part & 3);
     /* Slots 2 and 3 are empty. */
-    return data[29] & 1 ? XDP_DROP : XDP_PASS;
+    return part & 1 ? XDP_DROP : XDP_PASS;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -15,7 +15,8 @@ public struct StageDescription: Codable, Sendable, Equatable {
     public var summary: String
     /// The hooks its stage can stand at.
     public var hooks: [HookKind]
-    /// Whether it has work to do while live; the manager then keeps its `run` going.
+    /// Whether it may have work to do while live; the manager then keeps its `run` going. A plan can say that there is
+    /// none, see ``StagePlan/runs``.
     public var runs: Bool
 
     public init(name: String, version: String, summary: String, hooks: [HookKind], runs: Bool = false) {
@@ -39,15 +40,25 @@ extension StageDescription {
     }
 }
 
-/// What a plugin is told about the place its stage will stand.
+/// What a plugin is told about the place its stage stands or will stand, and the moment it is asked.
 public struct PlanContext: Codable, Sendable, Equatable {
     /// The hook, `xdp:eth0` or `xdp:eth0@edge`.
     public var hook: String
     /// The stage's name in the chain.
     public var stage: String
+    /// When it is asked, in seconds since 1970, UTC: a plugin needs no clock of its own to be pure.
+    public var time: Int64
+    /// How many seconds `CLOCK_TAI` (`bpf_ktime_get_tai_ns`, Linux 6.1) is ahead of `time`: what a program must hold moments
+    /// against that are to outlive a reboot.
+    public var taiOffset: Int64
+    /// `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`) at `time`, in nanoseconds.
+    public var monotonic: UInt64
 
-    public init(hook: String, stage: String) {
+    public init(hook: String, stage: String, time: Int64 = 0, taiOffset: Int64 = 0, monotonic: UInt64 = 0) {
         self.hook = hook
         self.stage = stage
+        self.time = time
+        self.taiOffset = taiOffset
+        self.monotonic = monotonic
     }
 }

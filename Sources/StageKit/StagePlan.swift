@@ -25,13 +25,21 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var samples: [Sample]
     /// How to read the stage's own counters.
     public var counters: [CounterTable]
+    /// The maps that ``StagePlugin/change(_:)`` sets and is shown, by C name: state or configuration, of type ARRAY,
+    /// HASH, LPM_TRIE or PERCPU_ARRAY.
+    public var live: [String]
     /// The configuration in words, a line each, for `sluicectl plan`.
     public var summary: [String]
+    /// The ring buffer (`BPF_MAP_TYPE_RINGBUF`) whose records `run` gets, by its C name; see ``StageSession/records``.
+    public var ring: String?
+    /// Whether `run` has work to do with this configuration; nil for what ``StageDescription/runs`` says. While some
+    /// stage's has, the manager does not leave when idle.
+    public var runs: Bool?
 
     public init(
         object: String, program: String, frags: Bool = true, constants: [String: Constant] = [:],
         maps: [String: MapPlan] = [:], verdicts: [Verdict], samples: [Sample] = [], counters: [CounterTable] = [],
-        summary: [String] = []
+        live: [String] = [], summary: [String] = [], ring: String? = nil, runs: Bool? = nil
     ) {
         self.object = object
         self.program = program
@@ -41,7 +49,10 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.verdicts = verdicts
         self.samples = samples
         self.counters = counters
+        self.live = live
         self.summary = summary
+        self.ring = ring
+        self.runs = runs
     }
 }
 
@@ -57,7 +68,10 @@ extension StagePlan {
         verdicts = try container.decode([Verdict].self, forKey: .verdicts)
         samples = try container.decodeIfPresent([Sample].self, forKey: .samples) ?? []
         counters = try container.decodeIfPresent([CounterTable].self, forKey: .counters) ?? []
+        live = try container.decodeIfPresent([String].self, forKey: .live) ?? []
         summary = try container.decodeIfPresent([String].self, forKey: .summary) ?? []
+        ring = try container.decodeIfPresent(String.self, forKey: .ring)
+        runs = try container.decodeIfPresent(Bool.self, forKey: .runs)
     }
 }
 
@@ -130,13 +144,29 @@ public struct CounterTable: Codable, Sendable, Equatable {
     /// The map's C name, an ARRAY or PERCPU_ARRAY whose value is `columns.count` times `__u64`.
     public var map: String
     public var columns: [String]
+    /// Those of `columns` that are times, in nanoseconds of `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`), 0 for never. Of a
+    /// per-CPU map the latest counts.
+    public var times: [String]
     /// The rows' labels, from index 0 on.
     public var rows: [String]
 
-    public init(name: String, map: String, columns: [String], rows: [String]) {
+    public init(name: String, map: String, columns: [String], times: [String] = [], rows: [String]) {
         self.name = name
         self.map = map
         self.columns = columns
+        self.times = times
         self.rows = rows
+    }
+}
+
+extension CounterTable {
+    /// `times` may be left out.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(String.self, forKey: .name)
+        map = try container.decode(String.self, forKey: .map)
+        columns = try container.decode([String].self, forKey: .columns)
+        times = try container.decodeIfPresent([String].self, forKey: .times) ?? []
+        rows = try container.decode([String].self, forKey: .rows)
     }
 }

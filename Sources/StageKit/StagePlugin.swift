@@ -22,6 +22,14 @@ public protocol StagePlugin: Sendable {
     /// The default refuses, so that state is never lost silently.
     func migrate(_ request: MigrationRequest) throws -> Migration
 
+    /// Changes the live stage by entries of the plan's ``StagePlan/live`` maps, as `sluicectl rule` asks. Pure, and quick:
+    /// it is given neither the configuration nor the plan. The default refuses.
+    /// - Throws: ``StageError`` for what cannot be done; nothing is changed then.
+    func change(_ request: ChangeRequest) throws -> StageChange
+
+    /// Shows something of the live stage. Pure. The default refuses.
+    func inspect(_ request: InspectRequest) throws -> StageTable
+
     /// Works while the stage is live (health checks, automatic mitigation); only called where
     /// ``StageDescription/runs`` is true. Returns when the manager closes the connection or the task is cancelled.
     func run(_ configuration: Configuration, in session: StageSession) async throws
@@ -29,5 +37,14 @@ public protocol StagePlugin: Sendable {
 
 extension StagePlugin {
     public func migrate(_ request: MigrationRequest) throws -> Migration { .refuse }
+
+    public func change(_ request: ChangeRequest) throws -> StageChange {
+        throw StageError("the stage takes no changes while it is live")
+    }
+
+    public func inspect(_ request: InspectRequest) throws -> StageTable {
+        throw StageError("the stage has nothing to show while it is live")
+    }
+
     public func run(_ configuration: Configuration, in session: StageSession) async throws {}
 }

@@ -44,6 +44,15 @@ import Testing
         #expect(await run("migrate", input: input).output == "{\n  \"migration\": \"refuse\"\n}")
     }
 
+    @Test func changesAndShows() async {
+        let context = #""context":{"hook":"xdp:eth0","stage":"a","time":7},"maps":{}"#
+        let change = await run("change", input: #"{\#(context),"labels":{},"request":{"limit":5}}"#)
+        #expect(change.output.contains(#""none -> 5 at 7""#), "\(change)")
+        let shown = #""labels":{"rules":["a"]},"request":{},"configuration":{"limit":1},"counters":{"rules":[[1,2]]}"#
+        let table = await run("inspect", input: #"{\#(context),\#(shown)}"#)
+        #expect(table.output.contains(#""once""#), "\(table)")
+    }
+
     @Test func saysWhatIsWrong() async {
         let refused = await run("plan", input: #"{"limit": "many"}"#)
         #expect(refused.error == "limiter: limit: expected an integer, found the string \"many\"\n")
@@ -52,7 +61,9 @@ import Testing
         #expect(await run("plan", input: "{").error.hasPrefix("limiter: not valid JSON at line 2, column 1"))
     }
 
-    @Test(arguments: [["fly"], ["plan", "--hook"], ["plan", "--fast"], ["describe", "x"]])
+    @Test(arguments: [
+        ["fly"], ["plan", "--hook"], ["plan", "--fast"], ["describe", "x"], ["plan", "--time", "now"],
+    ])
     func showsUsage(arguments: [String]) async {
         let process = Process(arguments)
         process.finish()

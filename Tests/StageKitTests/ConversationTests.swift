@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import StageKit
+import Synchronization
 import Testing
 
+@testable import StageKit
+
 @Suite struct ConversationTests {
-    private let context = #""context":{"hook":"xdp:eth1","stage":"limit","future":1}"#
+    private let context = #""context":{"hook":"xdp:eth1","stage":"limit","time":1764000000,"future":1}"#
 
     private func replies(_ lines: String) async throws -> [JSON] {
         let process = Process([])
@@ -27,6 +29,45 @@ import Testing
         #expect(plan.constants == ["limit": .integer(7)])
         #expect(plan.summary == ["xdp:eth1 limit"])
         #expect(replies[2]["result"] == ["migration": "drop"])
+    }
+
+    @Test func changesAndShowsWhatIsLive() async throws {
+        let asked = #""labels":{"rules":["a"]},"maps":{"limits":[{"key":"00","value":"07"}]}"#
+        let counters = #""configuration":{"limit":9},"counters":{"rules":[[4,18446744073709551615]]}"#
+        let replies = try await replies(
+            """
+            {"sluice":1,"id":1,"method":"change","params":{\(context),"request":{"limit":9},\(asked)}}
+            {"sluice":1,"id":2,"method":"change","params":{\(context),"request":{"limit":0},\(asked)}}
+            {"sluice":1,"id":3,"method":"inspect","params":{\(context),"request":"rules",\(asked),\(counters)}}
+            {"sluice":1,"id":4,"method":"inspect","params":{\(context),"request":"rules"}}
+            """)
+        let change = try #require(try replies[0]["result"]?.decode(StageChange.self))
+        #expect(
+            change
+                == StageChange(
+                    updates: [MapUpdate(map: "limits", entries: [MapEntry(key: Bytes([0]), value: Bytes([9]))])],
+                    summary: ["07 -> 9 at 1764000000"]))
+        #expect(replies[1]["error"] == ["path": "limit", "message": "0: a limit is at least 1"])
+        let table = try #require(try replies[2]["result"]?.decode(StageTable.self))
+        #expect(table == StageTable(columns: ["rule", "packets", "last"], rows: [["a", 4, nil]], notes: ["limit 9"]))
+        #expect(replies[3]["error"]?["path"] == "configuration")
+    }
+
+    @Test func takesNoChangesUnlessThePluginDoes() throws {
+        struct Plain: StagePlugin {
+            struct Configuration: Codable, Sendable {}
+            static let description = StageDescription(name: "plain", version: "1.0", summary: "plain", hooks: [.xdp])
+            func plan(_ configuration: Configuration, in context: PlanContext) throws -> StagePlan {
+                StagePlan(object: "plain.bpf.o", program: "plain", verdicts: [.next])
+            }
+        }
+        let context = PlanContext(hook: "xdp:eth0", stage: "plain")
+        #expect(throws: StageError("the stage takes no changes while it is live")) {
+            try Plain().change(ChangeRequest(context: context, request: [:]))
+        }
+        #expect(throws: StageError("the stage has nothing to show while it is live")) {
+            try Plain().inspect(InspectRequest(configuration: [:], context: context, request: [:]))
+        }
     }
 
     @Test func namesTheMistakeAndGoesOn() async throws {
@@ -70,6 +111,80 @@ import Testing
         #expect(await process.line() == #"{"id":1,"result":{},"sluice":1}"#)
         process.finish()
         #expect(await process.result().status == 0)
+    }
+
+    private func started() async -> Process {
+        let process = Process([])
+        process.send(
+            #"{"sluice":1,"id":1,"method":"run","params":{"configuration":{"limit":1},\#(context)}}"#, end: false)
+        return process
+    }
+
+    private func stop(_ process: Process) async {
+        process.send(#"{"sluice":1,"event":"stop"}"#, end: false)
+        #expect(await process.line() == #"{"id":1,"result":{},"sluice":1}"#)
+        process.finish()
+        #expect(await process.result().status == 0)
+    }
+
+    @Test func takesRecordsAndAnswersQuestions() async throws {
+        let process = await started()
+        process.send(
+            #"{"sluice":1,"event":"records","ring":"r","generation":3,"records":["01","02ff"],"lost":0}"#, end: false)
+        #expect(await process.line()?.contains("r of 3: [\\\"01\\\", \\\"02ff\\\"], lost 0") == true)
+        process.send(#"{"sluice":1,"event":"records","ring":"r","generation":4,"records":[],"lost":7}"#, end: false)
+        #expect(await process.line()?.contains("r of 4: [], lost 7") == true)
+        process.send(#"{"sluice":1,"event":"ask","id":9,"question":{"top":"records"}}"#, end: false)
+        #expect(
+            await process.line()
+                == #"{"event":"answer","id":9,"sluice":1,"table":{"columns":["what","count"],"notes":[],"rows":[["records",2],["rest",null]]}}"#
+        )
+        process.send(#"{"sluice":1,"event":"ask","id":10,"question":null}"#, end: false)
+        #expect(
+            await process.line()
+                == #"{"error":{"message":"ask for records","path":"top"},"event":"answer","id":10,"sluice":1}"#)
+        await stop(process)
+    }
+
+    @Test func changesItsOwnStage() async throws {
+        let process = await started()
+        let odd = #"{"sluice":1,"event":"records","ring":"r","generation":3,"records":["dd"],"lost":0}"#
+        for (id, acknowledgement, says) in [
+            (1, #""summary":["added nothing"]"#, #"changed: [\"added nothing\"]"#),
+            (2, #""error":{"message":"not now"}"#, "not changed: not now"),
+        ] {
+            process.send(odd, end: false)
+            #expect(await process.line()?.contains("r of 3") == true)
+            #expect(
+                await process.line()
+                    == #"{"event":"change","id":\#(id),"reason":"odd","request":{"add":[]},"sluice":1}"#)
+            process.send(#"{"sluice":1,"event":"changed","id":\#(id),\#(acknowledgement)}"#, end: false)
+            #expect(await process.line()?.contains(says) == true)
+        }
+        await stop(process)
+    }
+
+    @Test func tellsWhatAPluginThatIsBehindHasLost() async throws {
+        let session = StageSession(context: PlanContext(hook: "xdp:eth0", stage: "s")) { _ in }
+        let batch = StageRecords(ring: "r", generation: 1, records: [Bytes([1]), Bytes([2])])
+        for _ in 0..<100 { session.receive(.records(batch)) }
+        var records = session.records.makeAsyncIterator()
+        for _ in 0..<64 { #expect(await records.next()?.lost == 0) }
+        session.receive(.records(batch))
+        #expect(await records.next()?.lost == 72)
+    }
+
+    @Test func refusesQuestionsThatNobodyTakes() async throws {
+        let answers = Mutex<[RunMessage]>([])
+        let session = StageSession(context: PlanContext(hook: "xdp:eth0", stage: "s")) { message in
+            answers.withLock { $0.append(message) }
+        }
+        for id in 1...17 { session.receive(.ask(id: id, question: "?")) }
+        guard case .answer(id: 17, .failure(let error))? = answers.withLock({ $0.first }) else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(error.message.hasPrefix("too many questions"))
     }
 
     @Test func endsARunWithItsInput() async throws {

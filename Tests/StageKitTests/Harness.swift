@@ -28,8 +28,54 @@ struct Limiter: StagePlugin {
         request.fromVersion == "1.1" ? .drop : .refuse
     }
 
-    /// Answers each notice with an update, and ends at `stop`.
+    func change(_ request: ChangeRequest) throws -> StageChange {
+        let limit = try request.request.decode(Configuration.self).limit
+        guard limit > 0 else { throw StageError("0: a limit is at least 1", at: "limit") }
+        let before = request.maps["limits"]?.first?.value.hex ?? "none"
+        let entry = MapEntry(key: Bytes([0]), value: Bytes([UInt8(limit)]))
+        return StageChange(
+            updates: [MapUpdate(map: "limits", entries: [entry])],
+            summary: ["\(before) -> \(limit) at \(request.context.time)"])
+    }
+
+    /// The packets of each rule; the last time is one that never was.
+    func inspect(_ request: InspectRequest) throws -> StageTable {
+        let configuration = try request.configuration.decode(Configuration.self)
+        let rows = zip(request.labels["rules"] ?? [], request.counters["rules"] ?? []).map { label, values -> [JSON] in
+            [.string(label), .integer(Int64(values[0])), values[1] == .max ? nil : "once"]
+        }
+        return StageTable(
+            columns: ["rule", "packets", "last"], rows: rows, notes: ["limit \(configuration.limit)"])
+    }
+
+    /// Answers each notice with an update and ends at `stop`; tells of records, answers how many there were, and asks for
+    /// a change where a record is odd.
     func run(_ configuration: Configuration, in session: StageSession) async throws {
+        let count = Count()
+        async let _: Void = {
+            for await batch in session.records {
+                count.add(batch.records.count)
+                session.log("\(batch.ring) of \(batch.generation): \(batch.records.map(\.hex)), lost \(batch.lost)")
+                guard batch.records.contains(Bytes([0xdd])) else { continue }
+                do {
+                    let summary = try await session.change(["add": []], reason: "odd")
+                    session.log("changed: \(summary)")
+                } catch {
+                    session.log("not changed: \(error)")
+                }
+            }
+        }()
+        async let _: Void = {
+            for await question in session.questions {
+                await question.answer {
+                    guard question.question == ["top": "records"] else {
+                        throw StageError("ask for records", at: "top")
+                    }
+                    return StageTable(
+                        columns: ["what", "count"], rows: [["records", .integer(Int64(count.value))], ["rest", nil]])
+                }
+            }
+        }()
         for await notice in session.notices {
             switch notice {
             case .live(let generation), .flipped(let generation), .rolledBack(let generation):
@@ -45,6 +91,12 @@ struct Limiter: StagePlugin {
             }
         }
     }
+}
+
+private final class Count: Sendable {
+    private let state = Mutex(0)
+    var value: Int { state.withLock { $0 } }
+    func add(_ more: Int) { state.withLock { $0 += more } }
 }
 
 /// Runs ``Limiter`` on a thread of its own, with pipes for its streams.

@@ -16,7 +16,9 @@ import Testing
             ],
             maps: ["m": MapPlan(maxEntries: 7, entries: [MapEntry(key: key, value: Bytes([1]))], freeze: true)],
             verdicts: [.next, .drop], samples: [Sample(name: "s", packet: Bytes([1, 2]), expect: .drop)],
-            counters: [CounterTable(name: "rules", map: "c", columns: ["packets"], rows: ["one"])], summary: ["x"])
+            counters: [
+                CounterTable(name: "rules", map: "c", columns: ["packets", "last"], times: ["last"], rows: ["one"])
+            ], live: ["m"], summary: ["x"], ring: "r", runs: false)
         let json = try JSON(encoding: plan)
         #expect(json["maps"]?["m"]?["entries"] == [["key": "010000000050", "value": "01"]])
         #expect(try JSON(parsing: json.serialized()).decode(StagePlan.self) == plan)

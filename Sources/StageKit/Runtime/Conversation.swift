@@ -67,9 +67,12 @@ struct Conversation<Plugin: StagePlugin> {
             let plan = try Plugin().plan(configuration, in: context)
             reply(StageReply(id: request.id, result: try JSON(encoding: plan)))
         case .migrate:
-            let question = try StrictDecoding.decode(
-                MigrationRequest.self, from: request.params ?? [:], ignoringUnknownKeys: true)
+            let question: MigrationRequest = try Self.question(request)
             reply(StageReply(id: request.id, result: try JSON(encoding: MigrationReply(Plugin().migrate(question)))))
+        case .change:
+            reply(StageReply(id: request.id, result: try JSON(encoding: Plugin().change(Self.question(request)))))
+        case .inspect:
+            reply(StageReply(id: request.id, result: try JSON(encoding: Plugin().inspect(Self.question(request)))))
         case .run:
             guard running == nil else { throw StageError("a run is under way already") }
             let (configuration, context) = try Self.parameters(request)
@@ -78,9 +81,12 @@ struct Conversation<Plugin: StagePlugin> {
     }
 
     private static func parameters(_ request: StageRequest) throws -> (Plugin.Configuration, PlanContext) {
-        let parameters = try StrictDecoding.decode(
-            PlanParameters.self, from: request.params ?? [:], ignoringUnknownKeys: true)
+        let parameters: PlanParameters = try question(request)
         return (try parameters.configuration.decode(Plugin.Configuration.self), parameters.context)
+    }
+
+    private static func question<Question: Decodable>(_ request: StageRequest) throws -> Question {
+        try StrictDecoding.decode(Question.self, from: request.params ?? [:], ignoringUnknownKeys: true)
     }
 
     private mutating func startRun(_ configuration: Plugin.Configuration, _ context: PlanContext, id: Int) {

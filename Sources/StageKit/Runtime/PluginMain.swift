@@ -20,8 +20,8 @@ struct PluginProgram<Plugin: StagePlugin> {
     private var usage: String {
         """
         usage: \(name) describe
-               \(name) plan [--hook HOOK] [--stage NAME] < CONFIGURATION.json
-               \(name) migrate < REQUEST.json
+               \(name) plan [--hook HOOK] [--stage NAME] [--time SECONDS] < CONFIGURATION.json
+               \(name) migrate | change | inspect < REQUEST.json
                \(name) --help | --version
         """
     }
@@ -62,11 +62,18 @@ struct PluginProgram<Plugin: StagePlugin> {
             return try JSON(encoding: Plugin.description).serialized(pretty: true)
         case "plan":
             let configuration = try read(input).decode(Plugin.Configuration.self)
-            let context = PlanContext(hook: options.hook ?? "xdp:eth0", stage: options.stage ?? name)
+            let context = PlanContext(
+                hook: options.hook ?? "xdp:eth0", stage: options.stage ?? name, time: options.time ?? Int64(time(nil)))
             return try JSON(encoding: try Plugin().plan(configuration, in: context)).serialized(pretty: true)
         case "migrate":
             let reply = MigrationReply(try Plugin().migrate(try read(input).decode(MigrationRequest.self)))
             return try JSON(encoding: reply).serialized(pretty: true)
+        case "change":
+            let change = try Plugin().change(try read(input).decode(ChangeRequest.self))
+            return try JSON(encoding: change).serialized(pretty: true)
+        case "inspect":
+            let table = try Plugin().inspect(try read(input).decode(InspectRequest.self))
+            return try JSON(encoding: table).serialized(pretty: true)
         case "--version":
             return Array("\(name) \(Plugin.description.version)".utf8)
         case "--help", "-h", "help":
@@ -100,19 +107,26 @@ private struct UsageError: Error {
     let message: String
 }
 
-/// `--hook` and `--stage` of `plan`.
+/// `--hook`, `--stage` and `--time` of `plan`.
 private struct Options {
     private(set) var hook: String?
     private(set) var stage: String?
+    private(set) var time: Int64?
 
     init(_ arguments: ArraySlice<String>, command: String) throws {
         var rest = arguments
         while let option = rest.popFirst() {
-            guard command == "plan", option == "--hook" || option == "--stage" else {
+            guard command == "plan", ["--hook", "--stage", "--time"].contains(option) else {
                 throw UsageError(message: "\"\(command)\" takes no \"\(option)\"")
             }
             guard let value = rest.popFirst() else { throw UsageError(message: "\(option) needs a value") }
-            if option == "--hook" { hook = value } else { stage = value }
+            switch option {
+            case "--hook": hook = value
+            case "--stage": stage = value
+            default:
+                guard let seconds = Int64(value) else { throw UsageError(message: "--time needs a number of seconds") }
+                time = seconds
+            }
         }
     }
 }

@@ -105,16 +105,32 @@ public struct BPFMap: ~Copyable, Sendable {
 
     /// Sets a key's value, for a per-CPU map that of each possible CPU.
     public func update(key: [UInt8], values: [[UInt8]]) throws(BPFError) {
-        try check(key: key)
         let count = type.isPerCPU ? BPFMap.possibleCPUs : 1
         guard values.count == count, values.allSatisfy({ $0.count == valueSize }) else {
             throw BPFError("update", "map \"\(name)\"", cause: "wanted are \(count) values of \(valueSize) bytes")
         }
-        // The kernel wants each CPU's rounded up to eight bytes.
-        let padding = [UInt8](repeating: 0, count: type.isPerCPU ? stride - valueSize : 0)
-        let bytes = values.flatMap { $0 + padding }
-        let result = bpf_map_update_elem(fd.raw, key, bytes, UInt64(BPF_ANY))
+        try update(key: key, whole: whole(values))
+    }
+
+    /// Sets a key's value as the kernel copies it: ``wholeValueSize`` bytes.
+    public func update(key: [UInt8], whole value: [UInt8]) throws(BPFError) {
+        try check(key: key)
+        guard value.count == wholeValueSize else {
+            throw BPFError(
+                "update", "map \"\(name)\"", cause: "a value has \(wholeValueSize) bytes, not \(value.count)")
+        }
+        let result = bpf_map_update_elem(fd.raw, key, value, UInt64(BPF_ANY))
         guard result == 0 else { throw BPFError("update", "map \"\(name)\"", errno: Errno(rawValue: -result)) }
+    }
+
+    /// The bytes of a value as the kernel copies it: for a per-CPU map those of all possible CPUs, one after the other,
+    /// each rounded up to eight bytes.
+    public var wholeValueSize: Int { type.isPerCPU ? stride * BPFMap.possibleCPUs : valueSize }
+
+    /// The values of each CPU as the kernel copies them.
+    public func whole(_ values: [[UInt8]]) -> [UInt8] {
+        let padding = [UInt8](repeating: 0, count: type.isPerCPU ? stride - valueSize : 0)
+        return values.flatMap { $0 + padding }
     }
 
     /// A key's value, nil when it has none. For a program array: the program's id.
@@ -130,7 +146,8 @@ public struct BPFMap: ~Copyable, Sendable {
     }
 
     /// The value of an array of `__u64`s at an index, summed over the CPUs where each has its own.
-    public func counters(at index: UInt32) throws(BPFError) -> [UInt64]? {
+    /// - Parameter latest: columns that are not summed; the greatest counts.
+    public func counters(at index: UInt32, latest: Set<Int> = []) throws(BPFError) -> [UInt64]? {
         let key = bytes(of: index)
         let values = type.isPerCPU ? try lookupPerCPU(key: key) : try lookup(key: key).map { [$0] }
         guard let values else { return nil }
@@ -138,7 +155,8 @@ public struct BPFMap: ~Copyable, Sendable {
         for value in values {
             value.withUnsafeBytes { raw in
                 for column in sums.indices {
-                    sums[column] &+= raw.loadUnaligned(fromByteOffset: column * 8, as: UInt64.self)
+                    let value = raw.loadUnaligned(fromByteOffset: column * 8, as: UInt64.self)
+                    sums[column] = latest.contains(column) ? max(sums[column], value) : sums[column] &+ value
                 }
             }
         }

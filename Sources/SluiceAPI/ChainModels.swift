@@ -229,9 +229,9 @@ public struct StatsTable: Codable, Sendable, Equatable {
 
 public struct StatsRow: Codable, Sendable, Equatable {
     public var label: String
-    public var values: [UInt64]
+    public var values: [StatsValue]
 
-    public init(label: String, values: [UInt64]) {
+    public init(label: String, values: [StatsValue]) {
         self.label = label
         self.values = values
     }

@@ -127,6 +127,25 @@ public struct SluiceClient: Sendable {
         try await post(path(hook, stage: stage, map: map) + "/delete", request)
     }
 
+    /// `POST /v1/chains/{hook}/stages/{stage}/change`
+    public func change(
+        _ hook: String, stage: String, _ request: StageChangeRequest
+    ) async throws -> StageChangeReport {
+        try await post(path(hook, stage: stage, "change"), request)
+    }
+
+    /// `POST /v1/chains/{hook}/stages/{stage}/inspect`
+    public func inspect(
+        _ hook: String, stage: String, _ request: StageInspectRequest
+    ) async throws -> StageInspection {
+        try await post(path(hook, stage: stage, "inspect"), request)
+    }
+
+    /// `POST /v1/chains/{hook}/stages/{stage}/ask`
+    public func ask(_ hook: String, stage: String, _ request: StageAskRequest) async throws -> StageInspection {
+        try await post(path(hook, stage: stage, "ask"), request)
+    }
+
     /// `POST /v1/doctor`: mends what may be mended without asking.
     public func repair() async throws -> DoctorReport { try decode(try await send(.POST, "/v1/doctor")) }
 

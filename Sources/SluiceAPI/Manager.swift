@@ -54,6 +54,14 @@ public protocol ManagerService: Sendable {
     func deleteFromMap(
         _ hook: String, stage: String, map: String, _ request: MapDeleteRequest, by caller: Caller
     ) async throws -> MapChange
+    /// Has the plugin of a live stage change it.
+    func change(
+        _ hook: String, stage: String, _ request: StageChangeRequest, by caller: Caller
+    ) async throws -> StageChangeReport
+    /// Has the plugin of a live stage show something of it.
+    func inspect(_ hook: String, stage: String, _ request: StageInspectRequest) async throws -> StageInspection
+    /// Asks the plugin of a live stage while it runs; it has five seconds.
+    func ask(_ hook: String, stage: String, _ request: StageAskRequest) async throws -> StageInspection
     /// The kept events after `since`, oldest first, at most `limit`.
     func events(since: Int64, limit: Int) async throws -> [Event]
     /// Every event from now on, progress included.

@@ -14,6 +14,7 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case retireStarted, retireRenamed, retirePartlyRemoved, retireRemoved, retireRecorded
     case mergePinned, mergeRunEnded, mergeEnded, mergeUnpinned
     case rollbackFlipped, rollbackRecorded
+    case stageChangeBegun, stageChangeApplied, stageChangeRecorded
     case splitterBuilt, canaryRecorded, canarySplit, canaryStepped, canaryFlipped, candidateRecorded, splitterRemoved
     case canaryEnded
     case foreignPinned, foreignRemoved, restoreMarked, foreignRestored

@@ -2,7 +2,8 @@
 
 extension ObjectSchema {
     /// Every object that the API takes or gives. A test holds it against what the types encode.
-    static let all: [ObjectSchema] = requests + chains + changes + manager + canaries + maps + inquiries + programs
+    static let all: [ObjectSchema] =
+        requests + chains + changes + manager + canaries + maps + live + inquiries + programs
 
     static func named(_ name: String) -> ObjectSchema? {
         all.first { $0.name == name }
@@ -145,7 +146,9 @@ extension ObjectSchema {
             "StatsRow", "A row of such a table.",
             [
                 .needed("label", .string, "What it is about: a rule, a server."),
-                .needed("values", .array(.counter), "A value a column."),
+                .needed(
+                    "values", .array(.any),
+                    "A value a column: a count, or of a column of times ISO 8601, UTC, null for never."),
             ]),
     ]
 
@@ -196,7 +199,7 @@ extension ObjectSchema {
             [
                 .needed("id", .integer, "Rises with each kept event."),
                 .needed("time", .string, "ISO 8601, UTC."),
-                .needed("action", .string, "`apply`, `upgrade`, `rollback`, `detach`, `recover`, `gc`, ..."),
+                .needed("action", .string, "`apply`, `upgrade`, `rollback`, `detach`, `change`, `recover`, `gc`, ..."),
                 .optional("hook", .string, "The chain's hook."),
                 .needed("outcome", .string, "`done`, `failed`, or `progress` (streamed, not kept)."),
                 .needed("author", .string, "Who asked for it."),

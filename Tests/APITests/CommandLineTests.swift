@@ -85,6 +85,44 @@ import Testing
         }
     }
 
+    @Test func rulesAreReadAsSpecsAre() async throws {
+        try await ServerFixture.run { server async throws in
+            let rule = "source: 2001:db8::/32, protocol: udp, port: 53, ports: [1, 2-3], on: true, id: \"7\""
+            let added = try await server.sluicectl(
+                "rule", "add", "xdp:eth0", "dos", rule, " {ttl: 1m}", "-f", "-", "--ttl", "10m", "--first", "-m", "why",
+                input: "- {until: 2026-11-25T18:00:00Z}\n- note: x\n")
+            #expect(added.status == 0, "\(added.errors)")
+            let rules: [JSONValue] = [
+                [
+                    "source": "2001:db8::/32", "protocol": "udp", "port": 53, "ports": [1, "2-3"], "on": true,
+                    "id": "7",
+                    "ttl": "10m",
+                ],
+                ["ttl": "1m"], ["until": "2026-11-25T18:00:00Z"], ["note": "x", "ttl": "10m"],
+            ]
+            let request: JSONValue = ["add": .array(rules), "first": true]
+            #expect(try await server.sluicectl("rule", "remove", "xdp:eth0", "dos", "a", "b").status == 0)
+            let listed = try await server.sluicectl("rule", "list", "xdp:eth0", "dos", "-o", "json")
+            #expect(
+                try JSONDecoder().decode([JSONValue].self, from: Data(listed.output.utf8))
+                    == [
+                        ["rule": "x", "packets": 1234, "last": "2026-01-02T03:04:05Z"],
+                        ["rule": "y", "packets": .unsigned(.max), "last": .null],
+                    ])
+            // Members of an object have no order that a text could be held against.
+            let calls = server.manager.asked
+            #expect(calls == [request, ["remove": ["a", "b"]], ["list": "rules"]])
+            #expect(server.manager.calls[0].hasSuffix("message: \"why\")"))
+            for wrong in [["rule", "add", "xdp:eth0", "dos"], ["rule", "remove", "xdp:eth0", "dos"]] {
+                let outcome = try await CommandRunner.run(wrong, socket: server.path, in: server.directory)
+                #expect(outcome.status == 64)
+            }
+            let bad = try await server.sluicectl("rule", "add", "xdp:eth0", "dos", "-f", "-", input: "a: b\n")
+            #expect(bad.status == 1 && bad.errors == "sluicectl: -: expected a YAML list of rules\n")
+            #expect(server.manager.calls.count == 3)
+        }
+    }
+
     @Test func doctorFailsWhenUnhealthy() async throws {
         try await ServerFixture.run { server async throws in
             let outcome = try await server.sluicectl("doctor")

@@ -71,6 +71,24 @@ import Testing
         }
     }
 
+    @Test func aLiveStageIsChangedAndShown() async throws {
+        try await ServerFixture.run { server async throws in
+            let client = server.client
+            let change = StageChangeRequest(request: ["add": [["port": 7, "only": .null]]], message: "m")
+            #expect(try await client.change("xdp:eth0", stage: "dos", change) == Samples.stageChange)
+            let inspect = StageInspectRequest(request: ["list": "rules"])
+            #expect(try await client.inspect("xdp:eth0", stage: "dos", inspect) == Samples.inspection)
+            let ask = StageAskRequest(question: ["top": "sources"])
+            #expect(try await client.ask("xdp:eth0", stage: "dos", ask) == Samples.inspection)
+            #expect(server.manager.asked == [change.request, inspect.request, ask.question])
+            #expect(server.manager.calls[0].hasPrefix("change xdp:eth0 dos "))
+            #expect(server.manager.calls[0].hasSuffix("message: \"m\")"))
+            #expect(server.manager.calls[1].hasPrefix("inspect xdp:eth0 dos "))
+            #expect(server.manager.calls[2].hasPrefix("ask xdp:eth0 dos "))
+            #expect(server.manager.state.withLock(\.callers).count == 1)
+        }
+    }
+
     @Test(arguments: ["cgroup-skb-ingress:/edge.slice", "xdp:eth0.100@edge", "xt-bpf:a b%2Fc?d#e", "xdp:ü"])
     func anyHookSurvivesThePath(hook: String) async throws {
         try await ServerFixture.run { server async throws in

@@ -129,6 +129,11 @@ import Testing
         "MapUpdateRequest": [MapUpdateRequest(entries: [], generation: 1), MapUpdateRequest(entries: [])],
         "MapDeleteRequest": [MapDeleteRequest(keys: [], generation: 1), MapDeleteRequest(keys: [])],
         "MapChange": [Samples.mapChange],
+        "StageChangeRequest": [StageChangeRequest(request: .null)],
+        "StageChangeReport": [Samples.stageChange],
+        "StageInspectRequest": [StageInspectRequest(request: [:])],
+        "StageAskRequest": [StageAskRequest(question: [:])],
+        "StageInspection": [Samples.inspection],
         "VersionInfo": [Samples.version],
         "Error": [APIErrorBody(code: "", message: "", detail: ""), APIErrorBody(code: "", message: "")],
     ]

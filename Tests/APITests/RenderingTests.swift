@@ -85,7 +85,36 @@ import Testing
                   allow        5  1,500
                   ntp    123,456      9
 
+                  dos
+                  HITS                   LAST
+                  allow  2026-01-02T03:04:05Z
+                  ntp                   never
+
                 """)
+    }
+
+    @Test func changesAndTablesOfLiveStages() throws {
+        #expect(
+            Samples.stageChange.text(.plain, verbose: true) == """
+                xdp:eth0 dos: generation 3
+                  added rule x
+                  note: both see it
+                  STEP       MS
+                  plugin  12.35
+                  total   12.35
+
+                """)
+        #expect(
+            Samples.inspection.text(.plain) == """
+                RULE                     PACKETS  LAST
+                x                          1,234  2026-01-02T03:04:05Z
+                y     18,446,744,073,709,551,615  -
+                note: 254 slots are free
+
+                """)
+        var none = Samples.inspection
+        (none.rows, none.notes) = ([], [])
+        #expect(none.text(.plain) == "none\n")
     }
 
     @Test func ratesAreOfTheSameGenerationOnly() {
@@ -177,7 +206,7 @@ import Testing
         let help = Sluicectl.helpMessage(columns: 80)
         for command in [
             "plan", "apply", "status", "history", "rollback", "upgrade", "detach", "plugins", "events", "stats",
-            "doctor", "gc", "version",
+            "doctor", "gc", "version", "rule",
         ] {
             #expect(help.contains(try! Regex("\\n  \(command) +[A-Z]")), "\(command)")
         }

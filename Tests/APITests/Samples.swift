@@ -51,7 +51,14 @@ enum Samples {
                         name: "rules", columns: ["packets", "bytes"],
                         rows: [
                             StatsRow(label: "allow", values: [5, 1500]), StatsRow(label: "ntp", values: [123_456, 9]),
-                        ])
+                        ]),
+                    StatsTable(
+                        name: "hits", columns: ["last"],
+                        rows: [
+                            StatsRow(label: "allow", values: [.time("2026-01-02T03:04:05Z")]),
+                            StatsRow(label: "ntp", values: [.time(nil)]),
+                        ]),
+
                 ]),
             StageStats(name: "balancer", counters: nil, tables: []),
         ])
@@ -110,6 +117,14 @@ enum Samples {
 
     static let mapChange = MapChange(
         hook: "xdp:eth0", stage: "dos", map: "flows", generation: 3, entries: 1, notes: ["the next apply undoes it"])
+
+    static let stageChange = StageChangeReport(
+        hook: "xdp:eth0", stage: "dos", generation: 3, lines: ["added rule x"], notes: ["both see it"],
+        timings: [Timing(step: "plugin", milliseconds: 12.346)])
+
+    static let inspection = StageInspection(
+        hook: "xdp:eth0", stage: "dos", generation: 3, columns: ["rule", "packets", "last"],
+        rows: [["x", 1234, "2026-01-02T03:04:05Z"], ["y", .unsigned(.max), .null]], notes: ["254 slots are free"])
 
     static let programs = ProgramReport(
         programs: [

@@ -8,6 +8,8 @@ final class ScriptedManager: ManagerService {
     struct State {
         var calls: [String] = []
         var callers: [Caller] = []
+        /// What live stages were asked.
+        var asked: [JSONValue] = []
         var kept: [Event] = []
         var listeners: [AsyncStream<Event>.Continuation] = []
         var failure: (any Error)?
@@ -18,6 +20,7 @@ final class ScriptedManager: ManagerService {
     let state = Mutex(State())
 
     var calls: [String] { state.withLock(\.calls) }
+    var asked: [JSONValue] { state.withLock(\.asked) }
 
     func fail(with error: (any Error)?) { state.withLock { $0.failure = error } }
 
@@ -111,6 +114,20 @@ final class ScriptedManager: ManagerService {
         _ hook: String, stage: String, map: String, _ request: MapDeleteRequest, by caller: Caller
     ) async throws -> MapChange {
         try answer("delete \(hook) \(stage) \(map) \(request)", Samples.mapChange, by: caller)
+    }
+    func change(
+        _ hook: String, stage: String, _ request: StageChangeRequest, by caller: Caller
+    ) async throws -> StageChangeReport {
+        state.withLock { $0.asked.append(request.request) }
+        return try answer("change \(hook) \(stage) \(request)", Samples.stageChange, by: caller)
+    }
+    func inspect(_ hook: String, stage: String, _ request: StageInspectRequest) async throws -> StageInspection {
+        state.withLock { $0.asked.append(request.request) }
+        return try answer("inspect \(hook) \(stage) \(request)", Samples.inspection)
+    }
+    func ask(_ hook: String, stage: String, _ request: StageAskRequest) async throws -> StageInspection {
+        state.withLock { $0.asked.append(request.question) }
+        return try answer("ask \(hook) \(stage) \(request)", Samples.inspection)
     }
     func events(since: Int64, limit: Int) async throws -> [Event] {
         try answer(

@@ -115,7 +115,7 @@ extension EndToEnd {
         }
 
         @Test func noStepIsLeftOut() {
-            let tried = Set(Self.actions.flatMap(\.points) + StateCrashTests.points)
+            let tried = Set(Self.actions.flatMap(\.points) + StateCrashTests.points + LiveEndureTests.points)
             #expect(Set(FaultPoint.allCases).subtracting(tried).isEmpty)
         }
 

@@ -103,6 +103,16 @@ extension EndToEnd {
                 name: "sample that fails", spec: misbehaving("bad-sample"), says: ["preflight", "any packet", "drop"]),
             Case(name: "short sample", spec: misbehaving("short-sample"), says: ["samples[0].packet", "14"]),
             Case(name: "counters nowhere", spec: misbehaving("bad-counters"), says: ["no_such_map"]),
+            Case(name: "records from no ring", spec: misbehaving("bad-ring"), says: ["\"marks\"", "ring buffers"]),
+            Case(
+                name: "live map nowhere", spec: misbehaving("live-no-map"),
+                says: ["\"no_such_map\" is changed while live"]),
+            Case(
+                name: "live map of another type", spec: misbehaving("live-bad-type, program: tables"),
+                says: ["\"remembered\" is changed while live; a lru_hash cannot be"]),
+            Case(
+                name: "live map that is frozen", spec: misbehaving("live-frozen, program: live"),
+                says: ["\"live_ports\" is changed while live, and freezes it"]),
         ]
 
         @Test func badSpecsAndPluginsChangeNothing() async throws {

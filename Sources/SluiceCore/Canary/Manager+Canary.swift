@@ -183,7 +183,7 @@ extension Manager {
         }
         try store.endCanary(of: hook.description)
         FaultPoint.canaryEnded.hit()
-        if directory.exists { _ = try directory.collectState() }
+        if directory.exists { _ = try collectState(directory) }
         _ = try collectArtifacts()
     }
 

@@ -66,7 +66,7 @@ extension Manager {
             try directory(hook).remove(number)
             return ["unpinned generation \(number)"]
         case .state(let hook):
-            return try directory(hook).collectState().map { "removed \($0)" }
+            return try collectState(directory(hook)).map { "removed \($0)" }
         case .artifact(let digest, let source):
             try artifacts.replace(digest, from: source)
             return ["copied artifact \(digest.prefix(12)) anew from \(source)"]

@@ -38,10 +38,21 @@ extension GenerationDirectory {
 
     /// One of the stage's own tables, read as its plan declares it.
     func table(_ table: CounterTable, of k: Int, statePin: (String) -> String?) throws -> StatsTable {
-        let map = try BPFMap.pinned(at: statePin(table.map) ?? map(k, table.map))
-        let rows = try table.rows.enumerated().map { index, label in
-            StatsRow(label: label, values: try map.counters(at: UInt32(index)) ?? [])
+        let clock = Clock()
+        let rows = zip(table.rows, try values(of: table, of: k, statePin: statePin)).map { label, values in
+            StatsRow(
+                label: label,
+                values: zip(table.columns, values).map { column, value in
+                    table.times.contains(column) ? .time(clock.text(of: value)) : .count(value)
+                })
         }
         return StatsTable(name: table.name, columns: table.columns, rows: rows)
+    }
+
+    /// The values of one of the stage's own tables, a row each; times as the kernel has them.
+    func values(of table: CounterTable, of k: Int, statePin: (String) -> String?) throws -> [[UInt64]] {
+        let map = try BPFMap.pinned(at: statePin(table.map) ?? map(k, table.map))
+        let latest = Set(table.columns.indices.filter { table.times.contains(table.columns[$0]) })
+        return try table.rows.indices.map { try map.counters(at: UInt32($0), latest: latest) ?? [] }
     }
 }

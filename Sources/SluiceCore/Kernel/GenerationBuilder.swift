@@ -13,6 +13,8 @@ struct GenerationBuilder {
     let number: Int
     let transfer: StateTransfer
     var inherited: InheritedMaps = [:]
+    /// What changes of a live stage wrote to one of its maps; of a state map with its schema.
+    var written: (_ stage: String, _ map: String, _ schema: String?) throws -> [MapEntry] = { _, _, _ in [] }
     /// Where a digest's copy of a plugin or an object is.
     let artifact: (String) -> String
 
@@ -119,8 +121,20 @@ struct GenerationBuilder {
             for entry in contents.entries { try map.update(key: entry.key.raw, value: entry.value.raw) }
             if contents.freeze { try map.freeze() }
         }
+        try restore(stage, object, newState: Set(newState.map(\.map.name)))
         FaultPoint.mapsFilled.hit()
         try array.update(key: bytes(of: UInt32(slot)), value: bytes(of: program.fd.raw))
+    }
+
+    /// Sets again what changes of the live stage wrote to maps that are made anew, where it still fits.
+    private func restore(_ stage: ResolvedStage, _ object: BPFObject, newState: Set<String>) throws {
+        for name in stage.plan.live where stage.state[name] == nil || newState.contains(name) {
+            guard let map = try object.map(name)?.loaded() else { continue }
+            for entry in try written(stage.name, name, stage.state[name])
+            where entry.key.raw.count == map.keySize && entry.value.raw.count == map.wholeValueSize {
+                try map.update(key: entry.key.raw, whole: entry.value.raw)
+            }
+        }
     }
 
     /// The program of bpf/SluiceObjects/xdp_adopt.bpf.c.

@@ -42,6 +42,8 @@ struct ObjectCheck {
             try check(contents, of: map)
         }
         for table in plan.counters { try check(table, maps) }
+        if let ring = plan.ring { try check(ring: ring, maps) }
+        try checkLive(maps)
         let state = StateMaps(of: object, owner: plugin)
         for declared in state.predecessors where state.schemas[declared.map] == nil {
             throw failure(
@@ -78,6 +80,44 @@ struct ObjectCheck {
             throw failure(
                 "an entry for the map \"\(map.name)\" has a key of \(entry.key.raw.count) and a value of "
                     + "\(entry.value.raw.count) bytes; the map's have \(map.keySize) and \(map.valueSize)")
+        }
+    }
+
+    private func check(ring name: String, _ maps: [ObjectMap]) throws {
+        guard let map = maps.first(where: { $0.name == name }), map.type == .ringBuffer else {
+            throw failure(
+                "its records are to come from \"\(name)\"; the ring buffers of \(plan.object) are: "
+                    + list(maps.filter { $0.type == .ringBuffer }.map(\.name)))
+        }
+        // A generation's records are its own: that of a canary and the live one have a reader each.
+        guard !map.isState, map.predecessorOf == nil else {
+            throw failure("its records are to come from \"\(name)\", which is state; a ring of records cannot be")
+        }
+    }
+
+    /// What `change` sets must be there, be of a type that it can, and not be too much to read each time.
+    private func checkLive(_ maps: [ObjectMap]) throws {
+        var (entries, bytes) = (0, 0)
+        for name in plan.live {
+            guard let map = maps.first(where: { $0.name == name }), !name.hasPrefix("sluice_"), map.predecessorOf == nil
+            else {
+                throw failure("it says that the map \"\(name)\" is changed while live; \(plan.object) has no such map")
+            }
+            guard [MapType.array, .hash, .lpmTrie, .perCPUArray].contains(map.type) else {
+                throw failure(
+                    "it says that the map \"\(name)\" is changed while live; a \(map.type) cannot be, only array, hash, "
+                        + "lpm_trie and percpu_array")
+            }
+            guard plan.maps[name]?.freeze != true else {
+                throw failure("it says that the map \"\(name)\" is changed while live, and freezes it")
+            }
+            entries += map.maxEntries
+            bytes += map.maxEntries * (map.keySize + map.valueSize * (map.type.isPerCPU ? BPFMap.possibleCPUs : 1))
+        }
+        guard entries <= AnswerLimits.liveEntries, bytes <= AnswerLimits.liveBytes else {
+            throw failure(
+                "the maps that are changed while live have \(entries) entries and \(bytes) bytes; at most "
+                    + "\(AnswerLimits.liveEntries) and \(AnswerLimits.liveBytes) can be")
         }
     }
 

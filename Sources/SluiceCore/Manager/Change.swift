@@ -135,12 +135,12 @@ extension Manager {
         inheriting inherited: InheritedMaps = [:], isNew: Bool = true, flips: Bool = true,
         lap: (String) -> Void = { _ in }
     ) throws -> Int {
-        let artifacts = artifacts
+        let (artifacts, store) = (artifacts, store)
         let builder = GenerationBuilder(
-            directory: directory, chain: chain, number: number, transfer: transfer, inherited: inherited
-        ) {
-            artifacts.path($0)
-        }
+            directory: directory, chain: chain, number: number, transfer: transfer, inherited: inherited,
+            written: {
+                try store.entries(of: directory.hook.description, stage: $0, map: $1, schema: $2, generation: number)
+            }, artifact: { artifacts.path($0) })
         try builder.build()
         lap("load")
         var tried = 0
@@ -190,7 +190,7 @@ extension Manager {
                     waitForPacketsInFlight()
                     try directory.remove(number)
                 }
-                _ = try directory.collectState()
+                _ = try collectState(directory)
             }
             try store.endCanary(of: hook.description)
             updateRuns()
@@ -222,7 +222,7 @@ extension Manager {
                 numbers.removeAll { $0 == number }
                 lines.append("retired generation \(number)")
             }
-            _ = try directory.collectState()
+            _ = try collectState(directory)
             FaultPoint.stateCollected.hit()
             _ = try collectArtifacts()
             FaultPoint.artifactsCollected.hit()

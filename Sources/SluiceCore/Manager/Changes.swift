@@ -226,6 +226,7 @@ extension Manager {
         let open = try store.openGenerations(of: hook.description)
         canaries[hook] = nil
         try store.endCanary(of: hook.description)
+        try store.forgetChanges(of: hook.description)
         for generation in open {
             if generation.state == .building {
                 try store.forget(generation.number, of: hook.description)

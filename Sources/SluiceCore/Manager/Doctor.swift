@@ -205,7 +205,7 @@ extension Manager {
                         removed.append("\(hook): half-done generation \(name.dropFirst())")
                     }
                     removed += retire(hook).map { "\(hook): \($0)" }
-                    removed += try directory.collectState().map { "state \($0)" }
+                    removed += try collectState(directory).map { "state \($0)" }
                 }
                 removed += try collectArtifacts()
                 let processes = plugins.runner.sweep()

@@ -154,6 +154,16 @@ extension Manager {
         } catch {
             logger.error("cannot write to the audit trail", metadata: ["error": "\(error)", "message": "\(message)"])
         }
+        log(action, hook, outcome: outcome, by: author, message)
+    }
+
+    /// Tells the log and the live stream of what is in the audit trail already.
+    func tell(_ event: Event) {
+        publish(event)
+        log(event.action, event.hook, outcome: event.outcome, by: event.author, event.message)
+    }
+
+    private func log(_ action: String, _ hook: String?, outcome: String, by author: String, _ message: String) {
         let metadata: Logger.Metadata = ["action": "\(action)", "hook": "\(hook ?? "-")", "author": "\(author)"]
         logger.log(level: outcome == "failed" ? .error : .notice, "\(message)", metadata: metadata)
     }

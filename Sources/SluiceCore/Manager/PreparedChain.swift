@@ -56,10 +56,10 @@ extension Manager {
                     if same, let before, case .plugin(let known) = before.source {
                         return (index, PlannedStage(installed, digest, before.plan, runs: known.runs))
                     }
-                    let context = PlanContext(hook: hook.description, stage: stage.name)
+                    let context = PlanContext(now: hook, stage: stage.name)
                     let (description, plan) = try await plugins.plan(
                         installed, config: plugin.config, context: context, kind: hook.kind)
-                    return (index, PlannedStage(installed, digest, plan, runs: description.runs))
+                    return (index, PlannedStage(installed, digest, plan, runs: plan.runs ?? description.runs))
                 }
             }
             for try await (index, answer) in group { answers[index] = answer }

@@ -14,7 +14,10 @@ extension Manager {
             try await exclusively {
                 let boot = try Boot.id()
                 isNewBoot = try store.lastBoot() != boot
-                for hook in try knownHooks() { recover(hook) }
+                for hook in try knownHooks() {
+                    recover(hook)
+                    finishChange(of: hook)
+                }
                 course.lap("leftovers")
                 checkUp()
                 isNewBoot = false
@@ -144,7 +147,7 @@ extension Manager {
             try store.forget(generation.number, of: hook.description)
             recovered(hook, "discarded generation \(generation.number), which was built but never went live")
         }
-        let state = try directory.collectState()
+        let state = try collectState(directory)
         if !state.isEmpty { recovered(hook, "removed state that no generation uses: \(state.joined(separator: ", "))") }
         if let live {
             let merged = mergeStateOrTell(into: live, of: hook, by: "sluiced")

@@ -101,6 +101,12 @@ extension Manager {
             return ["\(damage.message); flipped to it"]
         case .kept(let numbers):
             for number in numbers { try store.setState(.retired, of: number, hook.description) }
+            // As after a reboot: with the live generation back, state that is not there is nobody's any more.
+            if try directory.live() == wanted.number {
+                try store.forgetState(of: hook.description) {
+                    !Bpffs.exists(directory.state(stage: $0, map: $1, schema: $2))
+                }
+            }
             return ["\(damage.message); rollback cannot reach it"]
         case .link:
             try xdp.repinLink()

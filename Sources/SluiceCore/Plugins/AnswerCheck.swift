@@ -19,6 +19,15 @@ enum AnswerLimits {
     static let counterTables = 16
     static let columns = 16
     static let rows = 16384
+    static let liveMaps = 16
+    /// Of all live maps together, and of one change.
+    static let liveEntries = 65536
+    static let liveBytes = 16 << 20
+    static let updates = 256
+    static let changeLines = 1024
+    static let tableColumns = 64
+    static let tableRows = 65536
+    static let notes = 256
 }
 
 /// Checks an answer's contents after its form; throws ``StageError`` with the place in the answer.
@@ -48,9 +57,77 @@ struct AnswerCheck {
         try maps(plan.maps)
         try samples(plan.samples)
         try counters(plan.counters)
+        try atMost(AnswerLimits.liveMaps, plan.live.count, "live")
+        try unique(plan.live, "live")
+        for name in plan.live { try identifier(name, "live") }
+        if let ring = plan.ring { try identifier(ring, "ring") }
         try atMost(AnswerLimits.summaryLines, plan.summary.count, "summary")
-        for (index, line) in plan.summary.enumerated() {
-            try text(line, "summary[\(index)]", limit: AnswerLimits.summaryLine)
+        try lines(plan.summary, "summary")
+    }
+
+    /// What a plan says of `run`, against what the plugin says of it.
+    func check(_ plan: StagePlan, of description: StageDescription) throws(StageError) {
+        try require(description.runs || plan.runs != true, "runs", "the plugin's description says that it never does")
+        try require(
+            description.runs || plan.ring == nil, "ring",
+            "who gets its records is `run`, and the plugin's description says that it never runs")
+    }
+
+    func check(reason: String) throws(StageError) {
+        try text(reason, "reason", limit: AnswerLimits.summaryLine)
+    }
+
+    /// - Parameter live: the maps that may be set.
+    func check(_ change: StageChange, live: [String]) throws(StageError) {
+        try atMost(AnswerLimits.updates, change.updates.count, "updates")
+        var (entries, bytes) = (0, 0)
+        for (index, update) in change.updates.enumerated() {
+            let path = "updates[\(index)]"
+            try require(
+                live.contains(update.map), "\(path).map",
+                "\"\(update.map)\" is not one of the plan's live maps, \(live.joined(separator: ", "))")
+            try Self.entries(update.entries, at: "\(path).entries")
+            entries += update.entries.count
+            bytes += update.entries.reduce(0) { $0 + $1.key.raw.count + $1.value.raw.count }
+        }
+        try atMost(AnswerLimits.liveEntries, entries, "updates")
+        try require(
+            bytes <= AnswerLimits.liveBytes, "updates", "\(bytes) bytes are more than \(AnswerLimits.liveBytes)")
+        try require(!change.summary.isEmpty, "summary", "at least one line is needed")
+        try atMost(AnswerLimits.changeLines, change.summary.count, "summary")
+        try lines(change.summary, "summary")
+    }
+
+    func check(_ table: StageTable) throws(StageError) {
+        try require(!table.columns.isEmpty, "columns", "at least one is needed")
+        try atMost(AnswerLimits.tableColumns, table.columns.count, "columns")
+        try unique(table.columns, "columns")
+        for column in table.columns { try text(column, "columns") }
+        try atMost(AnswerLimits.tableRows, table.rows.count, "rows")
+        for (index, row) in table.rows.enumerated() {
+            try require(
+                row.count == table.columns.count, "rows[\(index)]",
+                "\(row.count) cells, but there are \(table.columns.count) columns")
+            for (column, cell) in row.enumerated() { try self.cell(cell, "rows[\(index)][\(column)]") }
+        }
+        try atMost(AnswerLimits.notes, table.notes.count, "notes")
+        try lines(table.notes, "notes")
+    }
+
+    private func cell(_ cell: JSON, _ path: String) throws(StageError) {
+        switch cell {
+        case .null, .integer, .unsigned: return
+        case .string(let text):
+            try require(
+                text.utf8.count <= AnswerLimits.summaryLine && PluginText.isPlain(text), path,
+                "a text has at most \(AnswerLimits.summaryLine) bytes and no control or formatting characters")
+        default: throw StageError("a cell is a string, an integer or null", at: path)
+        }
+    }
+
+    private func lines(_ lines: [String], _ path: String) throws(StageError) {
+        for (index, line) in lines.enumerated() {
+            try text(line, "\(path)[\(index)]", limit: AnswerLimits.summaryLine)
         }
     }
 
@@ -116,6 +193,10 @@ struct AnswerCheck {
             try require(!table.rows.isEmpty, "\(path).rows", "at least one is needed")
             try atMost(AnswerLimits.rows, table.rows.count, "\(path).rows")
             for column in table.columns { try text(column, "\(path).columns") }
+            try unique(table.times, "\(path).times")
+            for column in table.times {
+                try require(table.columns.contains(column), "\(path).times", "\"\(column)\" is not one of its columns")
+            }
             for row in table.rows { try text(row, "\(path).rows") }
         }
     }

@@ -53,6 +53,24 @@ struct PluginCatalog: Sendable {
         }
     }
 
+    func change(
+        _ installed: InstalledPlugin, _ request: ChangeRequest, live: [String]
+    ) async throws -> StageChange {
+        do {
+            return try await runner.change(installed, request, live: live)
+        } catch {
+            throw APIErrorBody.of(error, stage: request.context.stage)
+        }
+    }
+
+    func inspect(_ installed: InstalledPlugin, _ request: InspectRequest) async throws -> StageTable {
+        do {
+            return try await runner.inspect(installed, request)
+        } catch {
+            throw APIErrorBody.of(error, stage: request.context.stage)
+        }
+    }
+
     /// Every version that is installed, with why it cannot be used if it cannot. Starts each plugin once, a few at a
     /// time.
     func list() async -> [PluginInfo] {

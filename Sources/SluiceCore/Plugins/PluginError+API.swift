@@ -8,6 +8,7 @@ extension APIErrorBody {
         let code =
             switch error.reason {
             case .notInstalled: "not-found"
+            case .refused("change", _), .refused("inspect", _): "refused"
             case .refused, .misfit: "invalid-spec"
             default: "plugin-failed"
             }

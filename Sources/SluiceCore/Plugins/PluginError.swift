@@ -26,7 +26,7 @@ public struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
         case malformed(request: String, path: String, reason: String)
         /// Its stage cannot stand at this kind of hook.
         case misfit(hook: HookKind, hooks: [HookKind])
-        /// It refuses the configuration (`plan`) or the request (`migrate`).
+        /// It refuses the configuration (`plan`) or the request (`migrate`, `change`, `inspect`).
         case refused(request: String, StageError)
     }
 
@@ -75,7 +75,12 @@ public struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
             "its stage cannot stand at a hook of kind \"\(hook.rawValue)\", only at "
                 + hooks.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
         case .refused(let request, let error):
-            request == "plan" ? "config: \(error)" : "refuses to \(request): \(error)"
+            switch request {
+            case "plan": "config: \(error)"
+            case "change": "refuses the change: \(error)"
+            case "inspect": "cannot show it: \(error)"
+            default: "refuses to \(request): \(error)"
+            }
         }
     }
 }

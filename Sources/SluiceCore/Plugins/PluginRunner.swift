@@ -34,6 +34,7 @@ public struct PluginRunner: Sendable {
         let plan: StagePlan = try result(plugin, lines[1], id: 2, of: .plan)
         do {
             try AnswerCheck(plugin: plugin).check(plan)
+            try AnswerCheck(plugin: plugin).check(plan, of: description)
         } catch {
             throw PluginError.malformed(plugin, .plan, error)
         }
@@ -49,6 +50,35 @@ public struct PluginRunner: Sendable {
         return reply.migration
     }
 
+    /// Asks how a live stage is to be changed.
+    /// - Parameter live: the maps that the answer may set.
+    public func change(
+        _ plugin: InstalledPlugin, _ request: ChangeRequest, live: [String]
+    ) async throws(PluginError) -> StageChange {
+        let lines = try await ask(plugin, [.change(request)])
+        let change: StageChange = try result(plugin, lines[0], id: 1, of: .change)
+        do {
+            try AnswerCheck(plugin: plugin).check(change, live: live)
+        } catch {
+            throw PluginError.malformed(plugin, .change, error)
+        }
+        return change
+    }
+
+    /// Asks for something to show of a live stage.
+    public func inspect(
+        _ plugin: InstalledPlugin, _ request: InspectRequest
+    ) async throws(PluginError) -> StageTable {
+        let lines = try await ask(plugin, [.inspect(request)])
+        let table: StageTable = try result(plugin, lines[0], id: 1, of: .inspect)
+        do {
+            try AnswerCheck(plugin: plugin).check(table)
+        } catch {
+            throw PluginError.malformed(plugin, .inspect, error)
+        }
+        return table
+    }
+
     /// Ends what plugins left behind; only where their user is theirs alone.
     /// - Returns: How many processes it killed.
     @discardableResult
@@ -61,12 +91,16 @@ public struct PluginRunner: Sendable {
         case describe
         case plan(PlanParameters)
         case migrate(MigrationRequest)
+        case change(ChangeRequest)
+        case inspect(InspectRequest)
 
         func request(id: Int) throws -> StageRequest {
             switch self {
             case .describe: StageRequest(id: id, method: .describe)
             case .plan(let parameters): StageRequest(id: id, method: .plan, params: try JSON(encoding: parameters))
             case .migrate(let request): StageRequest(id: id, method: .migrate, params: try JSON(encoding: request))
+            case .change(let request): StageRequest(id: id, method: .change, params: try JSON(encoding: request))
+            case .inspect(let request): StageRequest(id: id, method: .inspect, params: try JSON(encoding: request))
             }
         }
     }

@@ -10,18 +10,23 @@ extension Store {
     func record(
         _ action: String, _ hook: String?, outcome: String, author: String, _ message: String
     ) throws -> Event {
-        let time = Self.timestamp()
-        return try write { db in
-            // The newest are kept; a stage's `run` may add some every second.
-            try db.execute(
-                sql: "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", arguments: [Self.eventsKept])
-            try db.execute(
-                sql: "INSERT INTO event (time, action, hook, outcome, author, message) VALUES (?, ?, ?, ?, ?, ?)",
-                arguments: [time, action, hook, outcome, author, message])
-            return Event(
-                id: db.lastInsertedRowID, time: time, action: action, hook: hook, outcome: outcome, author: author,
-                message: message)
-        }
+        try write { try Self.record(action, hook, outcome: outcome, author: author, message, in: $0) }
+    }
+
+    /// The same, as part of a transaction.
+    static func record(
+        _ action: String, _ hook: String?, outcome: String, author: String, _ message: String, in db: Database
+    ) throws -> Event {
+        let time = timestamp()
+        // The newest are kept; a stage's `run` may add some every second.
+        try db.execute(
+            sql: "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", arguments: [eventsKept])
+        try db.execute(
+            sql: "INSERT INTO event (time, action, hook, outcome, author, message) VALUES (?, ?, ?, ?, ?, ?)",
+            arguments: [time, action, hook, outcome, author, message])
+        return Event(
+            id: db.lastInsertedRowID, time: time, action: action, hook: hook, outcome: outcome, author: author,
+            message: message)
     }
 
     /// The newest event of a hook; nil when there is none.

@@ -93,6 +93,7 @@ extension Store {
                     VALUES (?, ?, 'building', ?, ?, ?, ?, ?)
                     """,
                 arguments: [hook, number, Self.timestamp(), author, message, try json(changes), try json(chain)])
+            try recordLiveStages(of: chain, number, in: db)
             return number
         }
     }

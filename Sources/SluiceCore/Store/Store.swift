@@ -69,6 +69,42 @@ struct Store {
                         author TEXT NOT NULL,
                         message TEXT NOT NULL
                     ) STRICT;
+                    -- Of a stage that takes changes while it is live, what those need of its plan, which has megabytes: the
+                    -- maps and counter tables, JSON; and the configuration.
+                    CREATE TABLE live_stage (
+                        hook TEXT NOT NULL,
+                        generation INTEGER NOT NULL,
+                        stage TEXT NOT NULL,
+                        maps TEXT NOT NULL,
+                        counters TEXT NOT NULL,
+                        config TEXT NOT NULL,
+                        PRIMARY KEY (hook, generation, stage),
+                        FOREIGN KEY (hook, generation) REFERENCES generation (hook, number) ON DELETE CASCADE
+                    ) STRICT;
+                    -- What changes of live stages wrote, for when the maps are made anew. Of a state map its schema, and
+                    -- generation 0; of a configuration map its generation, and no schema.
+                    CREATE TABLE live_entry (
+                        hook TEXT NOT NULL REFERENCES chain (hook),
+                        stage TEXT NOT NULL,
+                        map TEXT NOT NULL,
+                        schema TEXT NOT NULL,
+                        generation INTEGER NOT NULL,
+                        key BLOB NOT NULL,
+                        value BLOB NOT NULL,
+                        PRIMARY KEY (hook, stage, map, schema, generation, key)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE TRIGGER live_retired AFTER UPDATE OF state ON generation WHEN NEW.state = 'retired' BEGIN
+                        DELETE FROM live_stage WHERE hook = NEW.hook AND generation = NEW.number;
+                        DELETE FROM live_entry WHERE hook = NEW.hook AND generation = NEW.number;
+                    END;
+                    CREATE TRIGGER live_forgotten BEFORE DELETE ON generation BEGIN
+                        DELETE FROM live_entry WHERE hook = OLD.hook AND generation = OLD.number;
+                    END;
+                    -- A change of a live stage that has begun: LiveChange, JSON. A crash leaves it to be finished.
+                    CREATE TABLE live_change (
+                        hook TEXT PRIMARY KEY REFERENCES chain (hook),
+                        change TEXT NOT NULL
+                    ) STRICT;
                     -- The boot in which chains were last recovered, and since when what hook filters in it.
                     CREATE TABLE boot (
                         id TEXT PRIMARY KEY
@@ -104,9 +140,9 @@ struct Store {
     func read<T>(_ body: (Database) throws -> T) throws -> T { try queue.read(body) }
     func write<T>(_ body: (Database) throws -> T) throws -> T { try queue.write(body) }
 
-    /// Now, as records hold it: ISO 8601, UTC, milliseconds.
-    static func timestamp() -> String {
-        Date().formatted(
+    /// A time, now unless given, as records hold it: ISO 8601, UTC, milliseconds.
+    static func timestamp(_ date: Date = Date()) -> String {
+        date.formatted(
             .iso8601.year().month().day().time(includingFractionalSeconds: true).timeZone(separator: .omitted))
     }
 }

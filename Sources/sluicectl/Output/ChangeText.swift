@@ -14,13 +14,7 @@ extension ChainChange {
     func text(_ style: Style, verbose: Bool) -> String {
         var text = "\(style.bold(hook)): \(headline)\n"
         text += lines.map { "  \(style.diff($0))\n" }.joined()
-        if verbose, !timings.isEmpty {
-            var table = Table(columns: [.left("STEP"), .right("MS")])
-            table.rows = timings.map { [.init($0.step), .init(hundredths($0.milliseconds))] }
-            table.rows.append(["total", .init(hundredths(timings.map(\.milliseconds).reduce(0, +)))])
-            text += table.render(style, indent: 2)
-        }
-        return text
+        return verbose ? text + timings.text(style) : text
     }
 
     private var headline: String {
@@ -33,9 +27,20 @@ extension ChainChange {
         case (nil, nil): "nothing is live"
         }
     }
+}
+
+extension [Timing] {
+    /// How long each step took; nothing when none was taken.
+    func text(_ style: Style) -> String {
+        guard !isEmpty else { return "" }
+        var table = Table(columns: [.left("STEP"), .right("MS")])
+        table.rows = map { [.init($0.step), .init(hundredths($0.milliseconds))] }
+        table.rows.append(["total", .init(hundredths(map(\.milliseconds).reduce(0, +)))])
+        return table.render(style, indent: 2)
+    }
 
     private func hundredths(_ value: Double) -> String {
-        let hundredths = UInt64((max(value, 0) * 100).rounded())
+        let hundredths = UInt64((Swift.max(value, 0) * 100).rounded())
         let rest = hundredths % 100
         return "\(grouped(hundredths / 100)).\(rest < 10 ? "0" : "")\(rest)"
     }

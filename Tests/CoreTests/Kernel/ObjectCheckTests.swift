@@ -21,4 +21,16 @@ import Testing
         let error = #expect(throws: (any Error).self) { try Self.check(["programs": MapPlan(entries: [entry])]) }
         #expect("\(error!)".contains("a prog_array, whose values are descriptors"), "\(error!)")
     }
+
+    @Test func whatIsChangedWhileLiveIsSmallEnoughToBeReadEachTime() throws {
+        func check(entries: UInt32) throws {
+            var plan = StagePlan(object: "live.bpf.o", program: "live", verdicts: [.next], live: ["live_ports"])
+            plan.maps["live_ports"] = MapPlan(maxEntries: entries)
+            let object = try BPFObject(contentsOf: BuildProducts.object("live", of: "fixture-stage"))
+            _ = try ObjectCheck(stage: "a", plugin: "fixture-stage", plan: plan, object: object).run()
+        }
+        try check(entries: 65_536)
+        let error = #expect(throws: (any Error).self) { try check(entries: 65_537) }
+        #expect("\(error!)".contains("65537 entries and 524296 bytes; at most 65536"), "\(error!)")
+    }
 }

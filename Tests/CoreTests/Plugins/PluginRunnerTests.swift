@@ -96,6 +96,15 @@ import Testing
             #"{"object":"a.bpf.o","program":"p","verdicts":["next"],"counters":[{"name":"c","map":"m","columns":[],"rows":["a"]}]}"#,
             "counters[0].columns", "at least one"
         ),
+        (
+            #"{"object":"a.bpf.o","program":"p","verdicts":["next"],"counters":[{"name":"c","map":"m","columns":["a"],"times":["b"],"rows":["a"]}]}"#,
+            "counters[0].times", #""b" is not one of its columns"#
+        ),
+        (#"{"object":"a.bpf.o","program":"p","verdicts":["next"],"live":["m","m"]}"#, "live", "is there twice"),
+        (#"{"object":"a.bpf.o","program":"p","verdicts":["next"],"live":["m.m"]}"#, "live", "is not a C name"),
+        (#"{"object":"a.bpf.o","program":"p","verdicts":["next"],"ring":"r.r"}"#, "ring", "is not a C name"),
+        (#"{"object":"a.bpf.o","program":"p","verdicts":["next"],"ring":"r"}"#, "ring", "says that it never runs"),
+        (#"{"object":"a.bpf.o","program":"p","verdicts":["next"],"runs":true}"#, "runs", "says that it never does"),
     ])
     func refusesBadPlans(plan: String, path: String, reason: String) async throws {
         let folder = PluginsFolder()
@@ -107,6 +116,54 @@ import Testing
         }
         #expect(why.contains(reason))
         #expect(APIErrorBody(error).code == "plugin-failed")
+    }
+
+    @Test(arguments: [
+        (#"{"updates":[{"map":"n","entries":[]}],"summary":["s"]}"#, "updates[0].map", "is not one of the plan's live"),
+        (
+            #"{"updates":[{"map":"m","entries":[{"key":"00","value":""}]}],"summary":["s"]}"#, "updates[0].entries[0]",
+            "a key has 1 to 512 bytes"
+        ),
+        (#"{"updates":[],"summary":[]}"#, "summary", "at least one line is needed"),
+        (#"{"updates":[],"summary":["a\u0007"]}"#, "summary[0]", "control or formatting"),
+        (#"{"updates":[]}"#, "result.summary", "required, but missing"),
+        (#"{"updates":[],"summary":["s"],"removals":[]}"#, "result.removals", "unknown key"),
+    ])
+    func refusesBadChanges(change: String, path: String, reason: String) async throws {
+        let folder = PluginsFolder()
+        let plugin = folder.install(answer: change)
+        let request = ChangeRequest(context: PlanContext(hook: "xdp:eth0", stage: "a"), request: [:])
+        let error = try await #require(throws: PluginError.self) {
+            try await folder.runner().change(plugin, request, live: ["m"])
+        }
+        guard case .malformed("change", path, let why) = error.reason else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(why.contains(reason))
+    }
+
+    @Test(arguments: [
+        (#"{"columns":[],"rows":[]}"#, "columns", "at least one is needed"),
+        (#"{"columns":["a","a"],"rows":[]}"#, "columns", "is there twice"),
+        (#"{"columns":["a"],"rows":[["b"],[1,2]]}"#, "rows[1]", "2 cells, but there are 1 columns"),
+        (#"{"columns":["a"],"rows":[[true]]}"#, "rows[0][0]", "a string, an integer or null"),
+        (#"{"columns":["a"],"rows":[["\u001b"]]}"#, "rows[0][0]", "no control or formatting"),
+        (#"{"columns":["a"],"rows":[],"notes":[""]}"#, "notes[0]", "a text of 1 to 1000 bytes"),
+    ])
+    func refusesBadTables(table: String, path: String, reason: String) async throws {
+        let folder = PluginsFolder()
+        let plugin = folder.install(answer: table)
+        let request = InspectRequest(
+            configuration: [:], context: PlanContext(hook: "xdp:eth0", stage: "a"), request: [:])
+        let error = try await #require(throws: PluginError.self) {
+            try await folder.runner().inspect(plugin, request)
+        }
+        guard case .malformed("inspect", path, let why) = error.reason else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(why.contains(reason))
     }
 
     @Test(arguments: [

@@ -83,6 +83,11 @@ final class PluginsFolder: Sendable {
                 """)
     }
 
+    /// A plugin that answers its first request with `answer`.
+    func install(answer: String) -> InstalledPlugin {
+        install(script: "#!/bin/sh\nread -r line\necho '{\"sluice\":1,\"id\":1,\"result\":\(answer)}'\n")
+    }
+
     /// Shell lines that read and answer `describe`.
     static let description = """
         read -r line

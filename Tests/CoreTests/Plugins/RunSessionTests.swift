@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import BPF
+import Foundation
 import Glibc
 import StageKit
 import Synchronization
@@ -30,11 +32,22 @@ import Testing
         RunSession(
             plugin: folder.install(script: "#!/bin/sh\n\(script)\n"), configuration: ["limit": 1],
             context: PlanContext(hook: "xdp:eth0", stage: "probe"), generation: 3, runner: folder.runner(),
-            restarts: .init(first: .milliseconds(20), longest: .milliseconds(80)), log: { record.add("log \($0)") }
-        ) { map, entries in
-            guard map == "table" else { throw StageError("no map \"\(map)\"") }
-            record.add("update \(entries.map { "\($0.key.hex)=\($0.value.hex)" })")
-        }
+            restarts: .init(first: .milliseconds(20), longest: .milliseconds(80)), patience: .milliseconds(300),
+            log: { record.add("log \($0)") },
+            services: .init(
+                update: { map, entries in
+                    guard map == "table" else { throw StageError("no map \"\(map)\"") }
+                    record.add("update \(entries.map { "\($0.key.hex)=\($0.value.hex)" })")
+                },
+                change: { request, reason in
+                    record.add("change \(request) for \(reason)")
+                    guard reason != "slow" else {
+                        try await Task.sleep(for: .seconds(60))
+                        return []
+                    }
+                    guard request["add"] != nil else { throw StageError("nothing to add", at: "add") }
+                    return ["added it"]
+                }))
     }
 
     /// Repeats what it is told, and sends an update for each generation.
@@ -123,6 +136,154 @@ import Testing
         session.stop()
         await end
         #expect(await folder.nothingRemains())
+    }
+
+    /// Says what records it gets and asks for a change for each; answers one question, refuses others, keeps silent to one.
+    private let listener = #"""
+        read -r request
+        say() { printf '{"sluice":1,"event":"log","message":"%s"}\n' "$1"; }
+        while read -r line; do
+            event=${line#*'"event":"'}
+            event=${event%%'"'*}
+            id=${line#*'"id":'}
+            id=${id%%[!0-9]*}
+            case $event in
+            stop) exit ;;
+            records)
+                say "$(echo "$line" | tr -d '"')"
+                case $line in *'"ff"'*) key=add ;; *) key=drop ;; esac
+                printf '{"sluice":1,"event":"change","id":%d,"request":{"%s":7},"reason":"it came"}\n' 5 $key
+                ;;
+            changed) say "$(echo "$line" | tr -d '"')" ;;
+            ask)
+                case $line in
+                *'"silence"'*) continue ;;
+                *'"slow"'*)
+                    echo '{"sluice":1,"event":"change","id":6,"request":{},"reason":"slow"}'
+                    answer='"table":{"columns":["a","b"],"rows":[["x",1],["y",null]],"notes":["n"]}'
+                    ;;
+                *'"bad"'*) answer='"table":{"columns":["a"],"rows":[["x",1]]}' ;;
+                *'"crash"'*) kill -9 $$ ;;
+                *) answer='"error":{"message":"not that","path":"top"}' ;;
+                esac
+                printf '{"sluice":1,"event":"answer","id":%d,%s}\n' "$id" "$answer"
+                ;;
+            esac
+        done
+        """#
+
+    private func pass(_ bytes: [UInt8], to session: RunSession, of generation: Int = 3) {
+        bytes.withUnsafeBytes { session.pass($0, from: "ring", of: generation) }
+    }
+
+    @Test func passesRecordsAndMakesChanges() async throws {
+        let record = Record()
+        let session = session(listener, record)
+        pass([0xff, 1], to: session)
+        pass([0xff], to: session)
+        async let end: Void = session.supervise()
+        #expect(await record.wait(for: "log {event:records,generation:3,lost:0,records:[ff01,ff],ring:ring,sluice:1}"))
+        #expect(await record.wait(for: #"change {"add":7} for it came"#))
+        #expect(await record.wait(for: "log {event:changed,id:5,sluice:1,summary:[added it]}"))
+        // The records of another generation are another event.
+        pass([0], to: session)
+        pass([0], to: session, of: 4)
+        #expect(await record.wait(for: "generation:4,lost:0,records:[00]"))
+        #expect(await record.wait(for: "log its change 5 was refused: add: nothing to add", times: 2))
+        #expect(await record.wait(for: "log {error:{message:nothing to add,path:add},event:changed,id:5,sluice:1}"))
+        session.stop()
+        await end
+    }
+
+    @Test func questionsAreAnsweredInTime() async throws {
+        let record = Record()
+        let session = session(listener, record)
+        async let end: Void = session.supervise()
+        func refusal(_ question: JSON) async -> String {
+            do {
+                return "answered: \(try await session.ask(question))"
+            } catch {
+                return "\(error)"
+            }
+        }
+        #expect(await refusal("records") == "top: not that")
+        #expect(await refusal("silence") == "the plugin gave no answer within 0.3 seconds")
+        #expect(await refusal("bad").hasPrefix("the plugin's answer is malformed: rows[0]: 2 cells, but there"))
+        // Not even a change that takes its time is in the way of an answer.
+        for _ in 0..<2 {
+            #expect(
+                try await session.ask("slow")
+                    == StageTable(columns: ["a", "b"], rows: [["x", 1], ["y", nil]], notes: ["n"]))
+        }
+        // Many that ask at once do not make the manager grow.
+        let answers = await withTaskGroup(of: String.self) { group in
+            for _ in 0..<40 { group.addTask { await refusal("silence") } }
+            return await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        }
+        #expect(answers["16 questions wait for an answer already", default: 0] >= 1)
+        #expect(answers["the plugin gave no answer within 0.3 seconds", default: 0] >= 16)
+        #expect(await refusal("crash").hasPrefix("the plugin ended before it had answered"))
+        #expect(await refusal("records").contains("it is started again"))
+        session.stop()
+        await end
+        #expect(await folder.nothingRemains())
+    }
+
+    @Test func whoDoesNotReadLosesRecordsAndHearsSo() async throws {
+        let record = Record()
+        let session = session(
+            #"""
+            read -r request; read -r live
+            echo '{"sluice":1,"event":"log","message":"asleep"}'
+            while [ ! -e wake ]; do sleep 0.05; done
+            while read -r line; do
+                case $line in *'"stop"'*) exit ;; esac
+                rest=${line#*'"lost":'}
+                commas=$(printf '%s' "${line#*'"records":'}" | tr -cd , | wc -c)
+                printf '{"sluice":1,"event":"log","message":"got %d %d"}\n' $((commas - 1)) "${rest%%,*}"
+            done
+            """#, record)
+        async let end: Void = session.supervise()
+        #expect(await record.wait(for: "asleep"))
+        let sent = 100_000
+        for number in 0..<sent { pass(bytes(of: UInt64(number)), to: session) }
+        try Data().write(to: URL(fileURLWithPath: "\(folder.path)/probe/1.0/wake"))
+        var (got, lost) = (0, 0)
+        for _ in 0..<1000 where got + lost != sent {
+            try await Task.sleep(for: .milliseconds(10))
+            let words = record.all.compactMap { $0.hasPrefix("log got ") ? $0.split(separator: " ") : nil }
+            got = words.reduce(0) { $0 + Int($1[2])! }
+            lost = words.reduce(0) { $0 + Int($1[3])! }
+        }
+        #expect(got + lost == sent)
+        // What waited in the manager, in the pipe and on its way there.
+        #expect((4096...10_000).contains(got))
+        session.stop()
+        await end
+    }
+
+    @Test func whoDoesNotReadIsStoppedAllTheSame() async throws {
+        let record = Record()
+        let session = session("echo up >&2; sleep 1000", record)
+        async let end: Void = session.supervise()
+        #expect(await record.wait(for: "log up"))
+        for _ in 0..<10_000 { pass([UInt8](repeating: 7, count: 128), to: session) }
+        session.stop()
+        await end
+        #expect(await folder.nothingRemains())
+    }
+
+    @Test func whoAsksAndNeverListensIsKilled() async throws {
+        let record = Record()
+        let session = session(
+            #"""
+            while :; do echo '{"sluice":1,"event":"map-update","id":1,"map":"table","entries":[]}'; done
+            """#, record)
+        async let end: Void = session.supervise()
+        #expect(await record.wait(for: "log it does not read what it is told, and is killed"))
+        #expect(await record.wait(for: "starting it again"))
+        session.stop()
+        await end
     }
 
     @Test func endsWithItsTask() async throws {

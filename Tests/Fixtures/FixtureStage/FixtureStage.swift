@@ -17,6 +17,10 @@ struct FixtureStage: StagePlugin {
         var layout: Layout?
         /// The size of the state that `tally` keeps; 131,072 unless given.
         var entries: UInt32?
+        /// Whether `ringing` listens; it does unless told otherwise.
+        var listens: Bool?
+        /// The ports that `live` drops from the start.
+        var ports: [UInt32]?
         var misbehave: Misbehaviour?
     }
 
@@ -32,6 +36,10 @@ struct FixtureStage: StagePlugin {
         case invalidVerdict = "invalid-verdict"
         /// Has maps of every shape.
         case tables
+        /// Tells its plugin of each UDP packet.
+        case ringing
+        /// Drops ports, and takes more while it is live.
+        case live
     }
 
     enum Layout: Int, Codable {
@@ -51,15 +59,31 @@ struct FixtureStage: StagePlugin {
 
     static let description = StageDescription(
         name: "fixture-stage", version: version, summary: "Stamps packets, checks the stamp, misbehaves on request.",
-        hooks: [.xdp])
+        hooks: [.xdp], runs: true)
 
     func plan(_ configuration: Configuration, in context: PlanContext) throws -> StagePlan {
         var plan = honestPlan(configuration)
+        if configuration.program == .live {
+            plan.maps["live_ports"] = MapPlan(entries: (configuration.ports ?? []).map(Live.entry))
+            plan.verdicts.append(.drop)
+            plan.counters = [Live.counters]
+            plan.live = Live.maps
+            plan.summary.append("planned at \(context.time)")
+        }
+        if configuration.program == .ringing { Ringing.complete(&plan, listens: configuration.listens ?? true) }
         try configuration.misbehave?.apply(to: &plan)
         return plan
     }
 
     func migrate(_ request: MigrationRequest) throws -> Migration { Tally.migration(to: Self.version) }
+
+    func change(_ request: ChangeRequest) throws -> StageChange {
+        try Ringing.change(request) ?? Live.change(request)
+    }
+
+    func inspect(_ request: InspectRequest) throws -> StageTable { try Live.inspect(request) }
+
+    func run(_ configuration: Configuration, in session: StageSession) async { await Ringing.run(in: session) }
 
     private func honestPlan(_ configuration: Configuration) -> StagePlan {
         let program = configuration.program ?? .stamp
@@ -79,7 +103,7 @@ struct FixtureStage: StagePlugin {
             // The tally must be what was sent, to the packet.
             samples: program == .tally ? [] : [Sample(name: "any packet", packet: Bytes(packet), expect: verdict)],
             counters: stamps ? [CounterTable(name: "marks", map: "marks", columns: marks, rows: ["all"])] : [],
-            summary: ["\(program.rawValue) generation \(configuration.generation ?? 0)"])
+            summary: ["\(program.rawValue) generation \(configuration.generation ?? 0)"], runs: false)
     }
 }
 
@@ -93,6 +117,8 @@ extension FixtureStage.Program {
         case .wrongVerdict: "wrong_verdict"
         case .invalidVerdict: "invalid_verdict"
         case .tables: "tables"
+        case .ringing: "ringing"
+        case .live: "live"
         }
     }
 
@@ -103,6 +129,8 @@ extension FixtureStage.Program {
         case .refused: "refused.bpf.o"
         case .wrongVerdict, .invalidVerdict: "faulty.bpf.o"
         case .tables: "tables.bpf.o"
+        case .ringing: "ringing.bpf.o"
+        case .live: "live.bpf.o"
         }
     }
 }

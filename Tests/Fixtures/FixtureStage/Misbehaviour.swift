@@ -39,6 +39,12 @@ enum Misbehaviour: String, Codable, CaseIterable {
     case shortSample = "short-sample"
     /// A counter table of a map that is not there.
     case badCounters = "bad-counters"
+    /// Records from a map that is no ring buffer.
+    case badRing = "bad-ring"
+    /// A map to be changed while live that is not there, whose type cannot be, that is frozen.
+    case liveNoMap = "live-no-map"
+    case liveBadType = "live-bad-type"
+    case liveFrozen = "live-frozen"
 
     func apply(to plan: inout StagePlan) throws {
         switch self {
@@ -77,6 +83,12 @@ enum Misbehaviour: String, Codable, CaseIterable {
         case .shortSample: plan.samples = [Sample(name: "a stump", packet: Bytes([1, 2, 3]), expect: .next)]
         case .badCounters:
             plan.counters = [CounterTable(name: "none", map: "no_such_map", columns: ["packets"], rows: ["all"])]
+        case .badRing: plan.ring = "marks"
+        case .liveNoMap: plan.live = ["no_such_map"]
+        case .liveBadType: plan.live = ["remembered"]
+        case .liveFrozen:
+            plan.live = ["live_ports"]
+            plan.maps["live_ports"] = MapPlan(freeze: true)
         }
     }
 

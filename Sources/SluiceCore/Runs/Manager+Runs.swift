@@ -12,6 +12,14 @@ struct LiveRun {
     /// What the session was started for; another plugin or configuration needs another session.
     var artifact: String
     var config: JSON
+    /// Of the generation's ring buffer, if the plan names one.
+    var reader: RingReader?
+
+    /// Ends the reading of the ring, and then the plugin.
+    func stop() {
+        reader?.stop()
+        session.stop()
+    }
 }
 
 extension Manager {
@@ -20,28 +28,43 @@ extension Manager {
     /// Sessions run the artifact, not the installed plugin: what is live keeps its own code. What they set belongs to
     /// the generation they set it in, so each flip and rollback makes them set it again.
     func updateRuns(after action: String = "start") {
-        var wanted: Set<RunKey> = []
+        var wanted: [RunKey: WantedRun] = [:]
         for hook in (try? knownHooks()) ?? [] {
             for (isCandidate, generation) in (try? generationsWithTraffic(of: hook)) ?? [] {
                 for (index, stage) in generation.resolved.stages.enumerated() {
                     guard case .plugin(let plugin) = stage.source, plugin.runs else { continue }
-                    let key = RunKey(hook: hook, stage: stage.name, isCandidate: isCandidate)
-                    let config = generation.resolved.spec.stages[index].config
-                    let number = generation.number
-                    wanted.insert(key)
-                    if let run = runs[key], run.artifact == stage.artifact, run.config == config {
-                        guard run.generation != number else { continue }
-                        run.session.notify(
-                            action == "rollback" ? .rolledBack(generation: number) : .flipped(generation: number))
-                        runs[key]!.generation = number
-                    } else {
-                        runs.removeValue(forKey: key)?.session.stop()
-                        startRun(key, plugin, stage.artifact, config, generation: number)
-                    }
+                    wanted[RunKey(hook: hook, stage: stage.name, isCandidate: isCandidate)] = WantedRun(
+                        plugin: plugin, artifact: stage.artifact, config: generation.resolved.spec.stages[index].config,
+                        generation: generation.number,
+                        ring: stage.plan.ring.map {
+                            (directory(hook).generation(generation.number).map(index + 1, $0), $0)
+                        })
                 }
             }
         }
-        for key in runs.keys where !wanted.contains(key) { runs.removeValue(forKey: key)?.session.stop() }
+        // First those that end: a ring has one reader, and a candidate that is promoted gets another.
+        for (key, run) in runs where wanted[key]?.goesOn(with: run) != true {
+            run.stop()
+            runs[key] = nil
+        }
+        for (key, want) in wanted {
+            guard var run = runs[key] else {
+                startRun(key, want)
+                continue
+            }
+            let number = want.generation
+            let ring = want.ring.flatMap { try? BPFMap.pinned(at: $0.pin).id }
+            // A generation that was built anew has another ring.
+            guard run.generation != number || run.reader?.mapID != ring else { continue }
+            run.reader?.stop()
+            if run.generation != number {
+                run.session.notify(
+                    action == "rollback" ? .rolledBack(generation: number) : .flipped(generation: number))
+            }
+            run.generation = number
+            run.reader = reader(for: key, want, run.session)
+            runs[key] = run
+        }
     }
 
     /// The live generation, and the one that is tried beside it.
@@ -54,19 +77,35 @@ extension Manager {
         }
     }
 
-    private func startRun(
-        _ key: RunKey, _ plugin: ResolvedPlugin, _ artifact: String, _ config: JSON, generation: Int
-    ) {
-        guard let version = PluginVersion(plugin.version) else { return }
+    private func startRun(_ key: RunKey, _ want: WantedRun) {
+        guard let version = PluginVersion(want.plugin.version) else { return }
         let logger = logger
         let session = RunSession(
-            plugin: InstalledPlugin(name: plugin.name, version: version, path: artifacts.path(artifact)),
-            configuration: config, context: PlanContext(hook: key.hook.description, stage: key.stage),
-            generation: generation, runner: plugins.runner,
+            plugin: InstalledPlugin(name: want.plugin.name, version: version, path: artifacts.path(want.artifact)),
+            configuration: want.config,
+            context: PlanContext(now: key.hook, stage: key.stage),
+            generation: want.generation, runner: plugins.runner,
             log: { logger.info("\($0)", metadata: ["hook": "\(key.hook)", "stage": "\(key.stage)"]) },
-            update: { [weak self] map, entries in try await self?.update(key, map: map, entries: entries) })
-        runs[key] = LiveRun(session: session, generation: generation, artifact: artifact, config: config)
+            services: RunSession.Services(
+                update: { [weak self] map, entries in try await self?.update(key, map: map, entries: entries) },
+                change: { [weak self] in try await self?.change(key, $0, because: $1) ?? [] }))
+        runs[key] = LiveRun(
+            session: session, generation: want.generation, artifact: want.artifact, config: want.config,
+            reader: reader(for: key, want, session))
         Task { await session.supervise() }
+    }
+
+    /// Begins to pass the records of a generation's ring on.
+    private func reader(for key: RunKey, _ want: WantedRun, _ session: RunSession) -> RingReader? {
+        guard let (pin, ring) = want.ring else { return nil }
+        do {
+            let generation = want.generation
+            return try RingReader(BPFMap.pinned(at: pin)) { session.pass($0, from: ring, of: generation) }
+        } catch {
+            logger.error(
+                "the plugin gets no records: \(error)", metadata: ["hook": "\(key.hook)", "stage": "\(key.stage)"])
+            return nil
+        }
     }
 
     /// Sets entries of a live stage's map for its plugin: checked as any input, applied, recorded.
@@ -104,7 +143,7 @@ extension Manager {
 
     /// Ends all `run` work; the chains stay.
     public func shutdown() {
-        for run in runs.values { run.session.stop() }
+        for run in runs.values { run.stop() }
         runs = [:]
         stopWatching()
         stopWatchingCanaries()
@@ -116,4 +155,15 @@ struct RunKey: Hashable, Sendable {
     var hook: HookID
     var stage: String
     var isCandidate: Bool
+}
+
+/// What a `run` is to be.
+private struct WantedRun {
+    var plugin: ResolvedPlugin
+    var artifact: String
+    var config: JSON
+    var generation: Int
+    var ring: (pin: String, name: String)?
+
+    func goesOn(with run: LiveRun) -> Bool { run.artifact == artifact && run.config == config }
 }

@@ -4,28 +4,46 @@ public import StageKit
 internal import Subprocess
 internal import Synchronization
 
-/// Keeps the `run` of one live stage going: starts it, passes notices on, applies its map updates, and starts it
-/// again when it ends.
+/// Keeps the `run` of one live stage going: starts it, passes notices, records and questions on, does what it asks for,
+/// and starts it again when it ends.
 ///
-/// `supervise()` is the session's life; ``notify(_:)`` and ``stop()`` may be called from anywhere meanwhile.
+/// `supervise()` is the session's life; all else may be called from anywhere meanwhile. What waits for a plugin is
+/// bounded, whatever that reads and sends, see `RunFeed`.
 public final class RunSession: Sendable {
-    /// Sets entries of a map of the live generation; a thrown `StageError` goes back to the plugin.
-    public typealias Update = @Sendable (_ map: String, _ entries: [MapEntry]) async throws -> Void
+    /// What a plugin may ask for; a thrown `StageError` goes back to it.
+    public struct Services: Sendable {
+        /// Sets entries of a map of the live generation.
+        public var update: @Sendable (_ map: String, _ entries: [MapEntry]) async throws -> Void
+        /// Changes the live stage as an operator may; returns the summary.
+        public var change: @Sendable (_ request: JSON, _ reason: String) async throws -> [String]
+
+        public init(
+            update: @escaping @Sendable (_ map: String, _ entries: [MapEntry]) async throws -> Void,
+            change: @escaping @Sendable (_ request: JSON, _ reason: String) async throws -> [String]
+        ) {
+            self.update = update
+            self.change = change
+        }
+    }
 
     private let plugin: InstalledPlugin
     private let parameters: PlanParameters
     private let launcher: PluginLauncher
     private let restarts: Backoff
-    private let update: Update
+    private let services: Services
+    private let patience: Duration
     private let log: @Sendable (String) -> Void
+    private let answers = PendingAnswers()
     private let state: Mutex<State>
 
     private struct State {
         /// What a restarted plugin is told first.
         var generation: Int
         var stopping = false
-        /// The events for the process that is up.
-        var events: AsyncStream<RunEvent>.Continuation?
+        /// For the process that is up, or the first one to come.
+        var feed: RunFeed?
+        /// Records that came while there was none.
+        var lost = 0
         /// Ends the pause before a restart.
         var pause: Task<Void, any Error>?
     }
@@ -47,18 +65,21 @@ public final class RunSession: Sendable {
 
     /// - Parameters:
     ///   - generation: The live generation.
+    ///   - patience: How long an answer may take.
     ///   - log: Gets a line for each message of the plugin and each restart.
     public init(
         plugin: InstalledPlugin, configuration: JSON, context: PlanContext, generation: Int, runner: PluginRunner,
-        restarts: Backoff = Backoff(), log: @escaping @Sendable (String) -> Void, update: @escaping Update
+        restarts: Backoff = Backoff(), patience: Duration = .seconds(5), log: @escaping @Sendable (String) -> Void,
+        services: Services
     ) {
         self.plugin = plugin
         parameters = PlanParameters(configuration: configuration, context: context)
         launcher = PluginLauncher(limits: runner.limits, user: runner.user)
         self.restarts = restarts
         self.log = log
-        self.update = update
-        state = Mutex(State(generation: generation))
+        self.patience = patience
+        self.services = services
+        state = Mutex(State(generation: generation, feed: RunFeed(generation: generation, lost: 0)))
     }
 
     /// Tells the plugin that another generation took over, and which is live should it be started again.
@@ -69,13 +90,29 @@ public final class RunSession: Sendable {
                 state.generation = generation
             case .stop: state.stopping = true
             }
-            state.events?.yield(.notice(notice))
+            state.feed?.put(.notice(notice))
             if state.stopping { state.pause?.cancel() }
         }
     }
 
     /// Asks the plugin to end; `supervise()` returns when it has, at the latest after five seconds.
     public func stop() { notify(.stop) }
+
+    /// Passes on what came from a ring buffer; thrown away, and counted, while the plugin is behind or not up.
+    func pass(_ record: UnsafeRawBufferPointer, from ring: String, of generation: Int) {
+        state.withLock { state in
+            if let feed = state.feed { feed.put(record, from: ring, of: generation) } else { state.lost += 1 }
+        }
+    }
+
+    /// Asks the plugin, and waits for its answer, which is checked.
+    /// - Throws: `StageError`: the plugin's own, or why there is no answer.
+    func ask(_ question: JSON) async throws -> StageTable {
+        guard let feed = state.withLock({ $0.stopping ? nil : $0.feed }) else {
+            throw Silence("the plugin is not running at the moment; it is started again, see the daemon's log")
+        }
+        return try await answers.wait(patience) { feed.put(.ask(id: $0, question: question)) }
+    }
 
     /// Runs the plugin, again and again, until ``stop()`` or the task's cancellation.
     public func supervise() async {
@@ -113,22 +150,25 @@ public final class RunSession: Sendable {
     /// One process, from start to end.
     /// - Returns: How it ended, for the log.
     private func once() async -> String {
-        let (events, feed) = AsyncStream<RunEvent>.makeStream()
-        state.withLock { state in
-            state.events = feed
-            feed.yield(.notice(.live(generation: state.generation)))
-            if state.stopping { feed.yield(.notice(.stop)) }
+        let feed = state.withLock { state in
+            let feed = state.feed ?? RunFeed(generation: state.generation, lost: state.lost)
+            (state.feed, state.lost) = (feed, 0)
+            if state.stopping { feed.put(.notice(.stop)) }
+            return feed
         }
         defer {
-            state.withLock { $0.events = nil }
-            feed.finish()
+            state.withLock { state in
+                state.feed = nil
+                state.lost += feed.finish()
+            }
+            answers.fail(Silence("the plugin ended before it had answered; it is started again, see the daemon's log"))
         }
         do {
             let result = try await Subprocess.run(
                 launcher.configuration(of: plugin, isRun: true), input: .inputWriter, output: .sequence,
                 error: .sequence
             ) { execution in
-                await converse(execution, events: events, feed: feed)
+                await converse(execution, feed: feed)
             }
             return "\(result.closureResult ?? "it ended: \(result.terminationStatus)")"
         } catch {
@@ -138,16 +178,25 @@ public final class RunSession: Sendable {
 
     private typealias RunExecution = Execution<CustomWriteInput, SequenceOutput, SequenceOutput>
 
+    /// A change that the plugin asks for.
+    private struct Wish: Sendable {
+        var id: Int
+        var request: JSON
+        var reason: String
+    }
+
     /// - Returns: How the conversation ended; nil when the process just did.
-    private func converse(
-        _ execution: RunExecution, events: AsyncStream<RunEvent>, feed: AsyncStream<RunEvent>.Continuation
-    ) async -> String? {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.send(events, to: execution) }
+    private func converse(_ execution: RunExecution, feed: RunFeed) async -> String? {
+        // A change may wait for its turn behind another hook's apply: questions are answered meanwhile.
+        let (wishes, wish) = AsyncStream.makeStream(of: Wish.self, bufferingPolicy: .bufferingOldest(16))
+        return await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.send(feed, to: execution) }
             group.addTask { await self.forward(execution.standardError) }
+            group.addTask { for await wish in wishes { await self.grant(wish, feed: feed) } }
+            group.addTask { await self.end(execution, feed: feed) }
             let end: String?
             do {
-                end = try await receive(execution.standardOutput, feed: feed)
+                end = try await receive(execution.standardOutput, feed: feed, wish: wish)
             } catch {
                 end = "it was killed: \(error)"
             }
@@ -158,27 +207,37 @@ public final class RunSession: Sendable {
         }
     }
 
-    /// Writes the request, then every event; after `stop` the plugin has five seconds.
-    private func send(_ events: AsyncStream<RunEvent>, to execution: RunExecution) async {
+    /// Writes the request, then all that there is to be told.
+    private func send(_ feed: RunFeed, to execution: RunExecution) async {
         let writer = execution.standardInputWriter
         do {
             let request = StageRequest(id: 1, method: .run, params: try JSON(encoding: parameters))
             _ = try await writer.write(try JSON(encoding: request).serialized() + [0x0a])
-            for await event in events {
-                _ = try await writer.write(try JSON(encoding: event).serialized() + [0x0a])
-                guard event == .notice(.stop) else { continue }
-                try await Task.sleep(for: .seconds(5))
-                try execution.send(signal: .kill, toProcessGroup: true)
+            for await _ in feed.bell {
+                while let event = feed.take() {
+                    _ = try await writer.write(try JSON(encoding: event).serialized() + [0x0a])
+                }
             }
         } catch {
             // The process has gone, or is to go: the reader sees the end.
         }
     }
 
+    /// Kills a process that has to go: after `stop` it has five seconds, whether it reads or not.
+    private func end(_ execution: RunExecution, feed: RunFeed) async {
+        for await end in feed.ends {
+            switch end {
+            case .stop: guard (try? await Task.sleep(for: .seconds(5))) != nil else { return }
+            case .overrun: log("it does not read what it is told, and is killed")
+            }
+            try? execution.send(signal: .kill, toProcessGroup: true)
+        }
+    }
+
     /// Reads messages and applies updates, one after the other, so that a plugin waits for the manager.
     /// - Returns: How `run` ended by its own account.
     private func receive(
-        _ output: SubprocessOutputSequence, feed: AsyncStream<RunEvent>.Continuation
+        _ output: SubprocessOutputSequence, feed: RunFeed, wish: AsyncStream<Wish>.Continuation
     ) async throws -> String? {
         var splitter = LineSplitter(longest: launcher.limits.runLine)
         for try await chunk in output {
@@ -192,7 +251,12 @@ public final class RunSession: Sendable {
                     let error = await apply(map, entries)
                     // Told to the operator as well: a plugin may not care.
                     if let error { log(PluginText.cleaned("its map update \(id) was refused: \(error)", limit: 1000)) }
-                    feed.yield(.mapUpdated(id: id, error: error))
+                    feed.put(.mapUpdated(id: id, error: error))
+                case .answer(let id, let answer): answers.give(checked(answer), to: id)
+                case .change(let id, let request, let reason):
+                    if case .dropped = wish.yield(Wish(id: id, request: request, reason: reason)) {
+                        feed.put(.changed(id: id, summary: [], error: StageError("too many changes wait already")))
+                    }
                 }
             }
             guard !splitter.isTooLong else { throw StageError("a line is longer than \(splitter.longest) bytes") }
@@ -205,12 +269,39 @@ public final class RunSession: Sendable {
         do {
             guard PluginName.isIdentifier(map) else { throw StageError("not a C name", at: "map") }
             try AnswerCheck.entries(entries, at: "entries")
-            try await update(map, entries)
+            try await services.update(map, entries)
             return nil
-        } catch let error as StageError {
-            return error
         } catch {
-            return StageError("\(error)")
+            return error as? StageError ?? StageError("\(error)")
+        }
+    }
+
+    /// Does what the plugin asks for, or tells why not.
+    private func grant(_ wish: Wish, feed: RunFeed) async {
+        do {
+            try AnswerCheck(plugin: plugin).check(reason: wish.reason)
+            let summary = try await services.change(wish.request, wish.reason)
+            feed.put(.changed(id: wish.id, summary: summary, error: nil))
+        } catch {
+            log(PluginText.cleaned("its change \(wish.id) was refused: \(error)", limit: 1000))
+            feed.put(
+                .changed(id: wish.id, summary: [], error: error as? StageError ?? StageError("\(error)")))
+        }
+    }
+
+    private func checked(_ answer: Result<StageTable, StageError>) -> Result<StageTable, any Error> {
+        switch answer {
+        case .success(let table):
+            Result { () throws -> StageTable in
+                do { try AnswerCheck(plugin: plugin).check(table) } catch {
+                    throw Silence("the plugin's answer is malformed: \(error)")
+                }
+                return table
+            }
+        case .failure(let error):
+            .failure(
+                StageError(
+                    PluginText.cleaned(error.message, limit: 2000), at: PluginText.cleaned(error.path, limit: 200)))
         }
     }
 

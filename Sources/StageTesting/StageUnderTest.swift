@@ -17,7 +17,7 @@ public final class StageUnderTest {
     }
 
     public let plan: StagePlan
-    private let object: BPFObject
+    let object: BPFObject
     private let program: BPFProgram
     private var merges: [String] = []
 
@@ -121,7 +121,15 @@ public final class StageUnderTest {
         guard let table = plan.counters.first(where: { $0.name == table }), let index = table.rows.firstIndex(of: row),
             let position = table.columns.firstIndex(of: column)
         else { return nil }
-        return try object.loadedMap(table.map).counters(at: UInt32(index))?[position]
+        let latest = Set(table.columns.indices.filter { table.times.contains(table.columns[$0]) })
+        return try object.loadedMap(table.map).counters(at: UInt32(index), latest: latest)?[position]
+    }
+
+    /// What the stage has put into a ring buffer since this was asked last, in order.
+    public func records(of ring: String) throws -> [[UInt8]] {
+        var records: [[UInt8]] = []
+        try RingBuffer(reading: object.loadedMap(ring)).consume(upTo: .max) { records.append(Array($0)) }
+        return records
     }
 
     /// A map's value; nil when the key has none.

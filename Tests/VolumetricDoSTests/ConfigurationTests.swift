@@ -50,24 +50,52 @@ struct ConfigurationTests {
     @Test func needsNothing() throws {
         let plan = try configuration("{}").plan()
         #expect(plan.constants["rule_words"] == .integer(0))
-        #expect(plan.constants["limit_interval"] == nil)
         #expect(plan.counters.map(\.name) == ["reasons"])
         #expect(plan.summary == ["drop malformed packets"])
     }
 
-    @Test func version1_1HasPrefixLimits() throws {
-        let text = #"{ "dry-run": true, "prefix-limit": { "packets-per-second": 10, "v4": 20 } }"#
+    @Test func version1_1HasMoreLimits() throws {
+        let text = #"""
+            { "dry-run": true, "sample": { "packets-per-second": 50 }, "limits": [
+              { "packets-per-second": 10, "per": "source-prefix", "v4": 20 },
+              { "bytes-per-second": 1000000, "burst": 20000, "per": "destination", "when-full": "drop",
+                "known": ["192.0.2.1", "2001:db8::1"] } ] }
+            """#
         let newer = try JSON(parsing: Array(text.utf8)).decode(Configuration1_1.self)
-        let limit = PrefixLimit(Limit(packetsPerSecond: 10, burst: 10), v4: 20, v6: 48)
-        #expect(newer == Configuration1_1(Configuration(dryRun: true), prefixLimit: limit))
+        var first = Limit(.packets, perSecond: 10, per: .sourcePrefix)
+        first.v4 = 20
+        var second = Limit(.bytes, perSecond: 1_000_000, burst: 20_000, per: .destination, whenFull: .drop)
+        second.known = ["192.0.2.1", "2001:db8::1"]
+        #expect(
+            newer
+                == Configuration1_1(
+                    Configuration(dryRun: true), limits: [first, second], sampling: Sampling(packetsPerSecond: 50)))
         #expect(try JSON(encoding: newer).decode(Configuration1_1.self) == newer)
         let plan = try newer.plan()
-        #expect(plan.constants["prefix_limit_interval"] == .unsigned(100_000_000))
-        #expect(
-            plan.constants["prefix_mask_v4"] == .bytes(try #require(Bytes(hex: "fffffffffffffffffffffffffffff000"))))
-        #expect(
-            plan.constants["prefix_mask_v6"] == .bytes(try #require(Bytes(hex: "ffffffffffff00000000000000000000"))))
+        #expect(plan.constants["sample_interval"] == .integer(20_000_000))
+        #expect(plan.maps["known"]?.entries.count == 2)
         #expect(throws: StageError.self) { try configuration(text) }
+    }
+
+    @Test func rulesHaveAnEnd() throws {
+        let text = #"""
+            { "rules": [ { "protocol": 6, "ttl": "10m", "sample": "1%" }, { "protocol": 17, "until": "2030-02-28T23:59:59Z" },
+              { "protocol": 1, "limit": { "bytes-per-second": 5000 } } ] }
+            """#
+        let read = try configuration(text)
+        #expect(read.rules.map(\.lifetime) == [TimeSpan(seconds: 600), nil, nil])
+        #expect(read.rules[1].end == Moment(seconds: 1_898_553_599))
+        #expect(read.rules[2].action == .limit && read.rules[2].limit?.per == .all)
+        #expect(try JSON(encoding: read).decode(Configuration.self) == read)
+        let context = PlanContext(hook: "xdp:eth0", stage: "dos", time: 1_000_000, taiOffset: 37)
+        let newer = Configuration1_1(read, sampling: Sampling(packetsPerSecond: 50))
+        let plan = try newer.plan(in: context)
+        var expected = Bytes()
+        expected.append(UInt64(1_000_637) * 1_000_000_000)
+        #expect(plan.maps["rule_expiries"]?.entries.map(\.value).first == expected)
+        #expect(throws: StageError.self) { try read.plan(in: context) }
+        let late = PlanContext(hook: "xdp:eth0", stage: "dos", time: 1_898_553_599)
+        #expect(throws: StageError.self) { try newer.plan(in: late) }
     }
 
     static let mistakes: [(String, String)] = [
@@ -89,12 +117,21 @@ struct ConfigurationTests {
         ),
         (#"{"allow": ["::/0", "::/0"]}"#, "allow[1]: ::/0 is there twice"),
         (#"{"limits": {}}"#, #"limits: unknown key; did you mean "limit"?"#),
-        (#"{"limit": {"burst": 1}}"#, "limit.packets-per-second: required, but missing (an integer)"),
+        (#"{"limit": {"burst": 1}}"#, "limit: expected either packets-per-second or bytes-per-second"),
         (#"{"limit": {"packets-per-second": 0}}"#, "limit.packets-per-second: 0: expected 1 to 10000000"),
         (
-            #"{"limit": {"packets-per-second": 1, "burst": 10000001}}"#,
-            "limit.burst: 10000001: expected 1 to 10000000"
+            #"{"limit": {"packets-per-second": 1, "burst": 1001}}"#,
+            "limit.burst: 1001: expected 1 to 1000, which is what comes in 1000 seconds"
         ),
+        (
+            #"{"limit": {"bytes-per-second": 1, "v4": 8}}"#,
+            "limit.v4: only source-prefix and destination-prefix have a length; the limit is per source"
+        ),
+        (
+            #"{"limit": {"bytes-per-second": 1, "known": ["10.0.0.0/8"]}}"#,
+            #"limit.known[0]: "10.0.0.0/8": expected an IPv4 or IPv6 address"#
+        ),
+        (#"{"buckets": 1000}"#, "buckets: 1000: expected a power of two of 64 to 16777216"),
         (
             #"{"rules": [{"source-port": "70000"}]}"#,
             #"rules[0].source-port: "70000": expected a port of 0 to 65535, or a range such as 1000-2000 or 1000-"#
@@ -144,7 +181,7 @@ struct ConfigurationTests {
             #"{"rules": [{"name": "rules[1]", "protocol": 1}, {"protocol": 2}]}"#,
             #"rules[1].name: "rules[1]" is another rule's name"#
         ),
-        (#"{"rules": [{"name": "", "protocol": 1}]}"#, "rules[0].name: a name has 1 to 64 bytes"),
+        (#"{"rules": [{"name": "", "protocol": 1}]}"#, "rules[0].name: a name has 1 to 63 bytes"),
         (
             #"{"rules": [{"icmp-type": 8, "destination-port": 1}]}"#,
             "rules[0].icmp-type: no packet has both ports or TCP flags and an ICMP header"
@@ -175,7 +212,23 @@ struct ConfigurationTests {
         ),
         (
             #"{"rules": [{"protocol": 6, "action": "limit"}]}"#,
-            #"rules[0].action: the string "limit" is not one of "drop", "pass", "count""#
+            "rules[0].limit: the action limit needs one"
+        ),
+        (
+            #"{"rules": [{"protocol": 6, "action": "pass", "limit": {"packets-per-second": 1}}]}"#,
+            "rules[0].limit: only the action limit has one; this rule's is pass"
+        ),
+        (
+            #"{"rules": [{"protocol": 6, "ttl": "-5m"}]}"#,
+            #"rules[0].ttl: "-5m": expected a time such as 30s, 10m, 2h or 1d, of a year at most"#
+        ),
+        (
+            #"{"rules": [{"protocol": 6, "until": "2030-02-29T00:00:00Z"}]}"#,
+            #"rules[0].until: "2030-02-29T00:00:00Z": expected a moment in UTC such as 2030-01-31T18:00:00Z"#
+        ),
+        (
+            #"{"rules": [{"protocol": 6, "sample": "120%"}]}"#,
+            #"rules[0].sample: "120%": expected a share such as 1% or 0.01, above 0 and at most 100%"#
         ),
         (#"{"malformed": "maybe"}"#, #"malformed: the string "maybe" is not one of "drop", "pass""#),
     ]

@@ -183,8 +183,8 @@ struct PurposeTests {
             var configuration = random.configuration()
             configuration.limit = Limit(packetsPerSecond: 1, burst: 100)
             let old = try StageUnderTest.version1_0(configuration)
-            let prefixLimit = PrefixLimit(Limit(packetsPerSecond: 1, burst: 100), v4: 1, v6: 1)
-            let new = try StageUnderTest.version1_1(.init(configuration, prefixLimit: prefixLimit), after: old)
+            let all = Limit(.packets, perSecond: 1, burst: 100, per: .all)
+            let new = try StageUnderTest.version1_1(.init(configuration, limits: [all]), after: old)
             for stage in [old, new] {
                 let failing = try stage.failingSamples()
                 #expect(failing.isEmpty, "seed \(seed): \(failing.map { ($0.sample.name, $0.verdict) })")

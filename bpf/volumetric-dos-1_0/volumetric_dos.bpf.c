@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../volumetric-dos/judge.h"
-#include "../volumetric-dos/limit.h"
 
 SLUICE_XDP_STAGE(volumetric_dos)
 {
@@ -8,9 +7,8 @@ SLUICE_XDP_STAGE(volumetric_dos)
         .packet.vlans = {DOS_NO_VLAN, DOS_NO_VLAN}, .ctx = ctx, .frame = sluice_length(ctx), .best = DOS_NO_RULE};
     enum dos_reason reason = dos_filter(ctx, &walk);
 
-    if (reason == DOS_PASSED && limit_interval &&
-        !dos_conforms(&sources, &walk.packet.source, limit_interval, limit_tolerance))
-        reason = DOS_LIMIT;
+    if (reason == DOS_PASSED)
+        reason = dos_try_limits(&walk.packet, walk.frame, 1);
     return dos_verdict(reason, walk.frame);
 }
 

@@ -2,17 +2,18 @@
 #pragma once
 
 #include "allow.h"
-#include "parse.h"
-#include "rules.h"
+#include "live.h"
 
 /*
  * Everything but the limits, in the order that an operator relies on: what the link needs to work, then the allow list,
- * then what cannot be a packet, then the rules. DOS_PASSED leaves it to the limits.
+ * then what cannot be a packet, then the rules, those added while the stage is live first. DOS_PASSED leaves it to the
+ * limits.
  */
 static __always_inline enum dos_reason dos_filter(struct xdp_md *ctx, struct dos_walk *walk)
 {
     __u8 later = 0;
-    enum dos_kind kind = dos_parse(ctx, walk->frame, &walk->packet, &later);
+    enum dos_kind kind = dos_parse(ctx, walk->frame, &walk->packet, &walk->payload, &later);
+    enum dos_reason reason;
 
     if (kind == DOS_KIND_ARP)
         return DOS_ARP;
@@ -26,7 +27,8 @@ static __always_inline enum dos_reason dos_filter(struct xdp_md *ctx, struct dos
         return DOS_ALLOWED;
     if (kind == DOS_KIND_MALFORMED)
         return passes_malformed ? DOS_MALFORMED_PASSED : DOS_MALFORMED;
-    return dos_try_rules(walk);
+    reason = dos_try_live_rules(walk);
+    return walk->best == DOS_NO_RULE ? dos_try_rules(walk) : reason;
 }
 
 /* Counts the reason, and gives the verdict that follows from it. */

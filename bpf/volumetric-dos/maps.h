@@ -21,9 +21,13 @@ const volatile __u8 allows_v6 = 0;
 const volatile __u8 dry_run = 0;
 /* Lets malformed packets go on. */
 const volatile __u8 passes_malformed = 0;
-/* The limit of each source address: ns a packet, 0 for no limit, and how many ns early a packet may come. */
-const volatile __u64 limit_interval = 0;
-const volatile __u64 limit_tolerance = 0;
+/* The stage's limits: each packet must keep all of them. Versions before 1.1 have the first only. */
+#define DOS_LIMITS 8
+const volatile struct dos_limit limits[DOS_LIMITS] = {};
+/* How many ns a limit may put a bucket off, the stage's or a rule's: the most of all, and a second. */
+const volatile __u64 furthest = 0;
+/* Sets of buckets less one: a mask. */
+const volatile __u32 last_bucket_set = 0;
 
 /* The sources that nothing is done to. */
 struct {
@@ -130,13 +134,73 @@ struct {
     __type(value, struct sluice_count);
 } reasons SEC(".maps");
 
-/*
- * The bucket of each source address seen of late. The table forgets the sources unheard of for longest, before it is
- * quite full; one forgotten starts with a full bucket. Its size is the same in all versions, so that they share it.
- */
+/* When each rule ends, by its rank: ns of CLOCK_TAI, 0 for never. */
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 131072);
-    __type(key, struct dos_address);
-    __type(value, struct dos_bucket);
-} sources SEC(".maps") SLUICE_STATE;
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} rule_expiries SEC(".maps");
+
+/* The limits of rules. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_limit);
+} rule_limits SEC(".maps");
+
+/* What each of the stage's limits did. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, DOS_LIMITS);
+    __type(key, __u32);
+    __type(value, struct dos_limit_count);
+} limit_counters SEC(".maps");
+
+/* The buckets of all limits. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 16384);
+    __type(key, __u32);
+    __type(value, struct dos_buckets);
+} buckets SEC(".maps") SLUICE_STATE;
+
+/* Makes their hash one that a sender cannot know; drawn by the first packet, never 0 then. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} bucket_secret SEC(".maps") SLUICE_STATE;
+
+/* Buckets of keys known beforehand, whose places nobody else can take. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1);
+    __type(key, struct dos_known);
+    __type(value, __u64);
+} known SEC(".maps");
+
+/* The rules that were added while the stage was live. They outlive its generations. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_live);
+} live SEC(".maps") SLUICE_STATE;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, DOS_LIVE_RULES);
+    __type(key, __u32);
+    __type(value, struct dos_live_rule);
+} live_rules SEC(".maps") SLUICE_STATE;
+
+/* What they did. Counts on from rule to rule of a place: whoever adds one notes where it began. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, DOS_LIVE_RULES);
+    __type(key, __u32);
+    __type(value, struct dos_rule_count);
+} live_counters SEC(".maps") SLUICE_STATE;

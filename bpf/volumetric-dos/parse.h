@@ -98,10 +98,8 @@ static __always_inline int dos_is_ndp(const struct dos_packet *packet, const str
 static __always_inline enum dos_kind dos_parse_payload(struct dos_packet *packet, const struct dos_payload *payload,
                                                        __u32 header)
 {
-    if (rules_with_payload) {
-        packet->payload = payload->offset + header;
-        packet->payload_length = payload->length - header;
-    }
+    packet->payload = payload->offset + header;
+    packet->payload_length = payload->length - header;
     return DOS_KIND_IP;
 }
 
@@ -277,13 +275,13 @@ static __always_inline enum dos_kind dos_parse_v6(struct dos_packet *packet, str
     return DOS_KIND_IP;
 }
 
-/* TTL and service of a packet that has been parsed. If no rule asks for them they cost nothing here. */
+/* TTL and service of a packet that has been parsed. */
 static __always_inline void dos_parse_service(struct dos_packet *packet, const struct dos_payload *payload, void *start,
                                               void *end)
 {
     __u8 *header = start;
 
-    if (!(fields[DOS_TTL].used || fields[DOS_SERVICE].used) || header + sizeof(struct iphdr) > (__u8 *)end)
+    if (header + sizeof(struct iphdr) > (__u8 *)end)
         return;
     if (packet->family == 4) {
         packet->ttl = header[8];
@@ -301,12 +299,12 @@ static __always_inline void dos_parse_service(struct dos_packet *packet, const s
 
 /* Fills in the packet; its family stays 0 if it has no addresses to rely on. `*later` says that it is a later fragment.
  */
-static __always_inline enum dos_kind dos_parse(struct xdp_md *ctx, __u32 frame, struct dos_packet *packet, __u8 *later)
+static __always_inline enum dos_kind dos_parse(struct xdp_md *ctx, __u32 frame, struct dos_packet *packet,
+                                               struct dos_payload *payload, __u8 *later)
 {
     void *data = (void *)(long)ctx->data;
     void *end = (void *)(long)ctx->data_end;
     struct ethhdr *ethernet = data;
-    struct dos_payload payload = {.ctx = ctx};
     enum dos_kind kind;
     __be16 protocol;
     __u32 offset = sizeof(*ethernet);
@@ -325,18 +323,18 @@ static __always_inline enum dos_kind dos_parse(struct xdp_md *ctx, __u32 frame, 
         packet->vlans[i] = bpf_ntohs(vlan->control) & DOS_VLAN_NUMBER;
         offset += sizeof(*vlan);
     }
-    payload.offset = offset;
+    *payload = (struct dos_payload){.ctx = ctx, .offset = offset};
     if (protocol == bpf_htons(ETH_P_ARP))
         return DOS_KIND_ARP;
     if (protocol == bpf_htons(ETH_P_IP))
-        kind = dos_parse_v4(packet, &payload, data + offset, end, frame - offset);
+        kind = dos_parse_v4(packet, payload, data + offset, end, frame - offset);
     else if (protocol == bpf_htons(ETH_P_IPV6))
-        kind = dos_parse_v6(packet, &payload, data + offset, end, frame - offset);
+        kind = dos_parse_v6(packet, payload, data + offset, end, frame - offset);
     else
         return DOS_KIND_OTHER;
     if (kind != DOS_KIND_IP)
         return kind;
-    *later = (payload.fragment & DOS_FRAGMENT_OFFSET) != 0;
-    dos_parse_service(packet, &payload, data + offset, end);
-    return dos_parse_transport(packet, &payload);
+    *later = (payload->fragment & DOS_FRAGMENT_OFFSET) != 0;
+    dos_parse_service(packet, payload, data + offset, end);
+    return dos_parse_transport(packet, payload);
 }

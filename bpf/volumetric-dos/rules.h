@@ -2,6 +2,8 @@
 #pragma once
 
 #include "classify.h"
+#include "limit.h"
+#include "parse.h"
 
 /* Behind all ranks. */
 #define DOS_NO_RULE 0xffffffff
@@ -10,11 +12,20 @@ struct dos_walk {
     struct dos_packet packet;
     struct xdp_md *ctx;
     __u32 frame;
-    /* The rank of the first rule that matches and decides, and what it says. */
+    /* The rank, or order, of the first rule that matches and decides, what it says, and its limit or its place. */
     __u32 best;
     __u32 action;
-    /* The packet's classes; of fields in use. */
-    struct dos_class *classes[DOS_FIELDS];
+    __u32 place;
+    /* Whether a rule has drawn the packet as a sample. */
+    __u32 sampled;
+    /* One after the other: the stack is short. */
+    union {
+        struct dos_payload payload;
+        /* The packet's classes; of fields in use. */
+        struct dos_class *classes[DOS_FIELDS];
+        /* The packet's DOS_NUMBER_*, while live rules look at it. */
+        __u32 numbers[DOS_NUMBERS];
+    };
     /* The words from `word` on, a bit each, that are still to be tried. */
     __u64 summary;
     __u32 word;
@@ -23,21 +34,10 @@ struct dos_walk {
     __u64 matches;
 };
 
-static const __u8 dos_debruijn[64] = {
-    0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,  62, 55, 59, 36, 53, 51,
-    43, 22, 45, 39, 33, 30, 24, 18, 12, 5,  63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
-    44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,  13, 8,  7,  6,
-};
-
-/* The number of the only bit that is set. BPF has no instruction for it. */
-static __always_inline __u32 dos_bit_number(__u64 bit)
+/* Counts in a map of struct dos_rule_count. */
+static __always_inline void dos_count(void *counters, __u32 place, __u32 frame, __u32 on_trial)
 {
-    return dos_debruijn[(bit * 0x03f79d71b4cb0a89ull) >> 58];
-}
-
-static __always_inline void dos_count(__u32 rank, __u32 frame, __u32 on_trial)
-{
-    struct dos_rule_count *count = bpf_map_lookup_elem(&rule_counters, &rank);
+    struct dos_rule_count *count = bpf_map_lookup_elem(counters, &place);
 
     if (!count)
         return;
@@ -47,24 +47,40 @@ static __always_inline void dos_count(__u32 rank, __u32 frame, __u32 on_trial)
         count->packets++;
         count->bytes += frame;
     }
+    count->last = bpf_ktime_get_coarse_ns();
+}
+
+/* `share` of 2^32 packets. */
+static __always_inline void dos_draw_sample(struct dos_walk *walk, __u32 share)
+{
+    if (share && bpf_get_prandom_u32() <= share)
+        walk->sampled = 1;
 }
 
 /* Whether the payload has the bytes that a rule asks for. */
-static __attribute__((noinline)) int dos_payload_matches(struct dos_walk *walk, const struct dos_rule *rule)
+static __attribute__((noinline)) int dos_payload_matches(struct dos_walk *walk, __u32 offset, __u32 length,
+                                                         const __u8 *wanted, const __u8 *mask)
 {
     __u8 bytes[DOS_PAYLOAD_BYTES] = {};
-    /* 1 to 16, and the verifier sees it. */
-    __u32 length = ((rule->payload_length - 1) & (DOS_PAYLOAD_BYTES - 1)) + 1;
     __u32 different = 0;
 
-    if (rule->payload_offset + length > walk->packet.payload_length)
+    /* 1 to 16, and the verifier sees it. */
+    length = ((length - 1) & (DOS_PAYLOAD_BYTES - 1)) + 1;
+    if (offset + length > walk->packet.payload_length)
         return 0;
-    if (bpf_xdp_load_bytes(walk->ctx, walk->packet.payload + rule->payload_offset, bytes, length))
+    if (bpf_xdp_load_bytes(walk->ctx, walk->packet.payload + offset, bytes, length))
         return 0;
 #pragma unroll
     for (__u32 i = 0; i < DOS_PAYLOAD_BYTES; i++)
-        different |= (bytes[i] ^ rule->payload[i]) & rule->payload_mask[i];
+        different |= (bytes[i] ^ wanted[i]) & mask[i];
     return !different;
+}
+
+static __always_inline int dos_is_over(__u32 rank)
+{
+    __u64 *expiry = bpf_map_lookup_elem(&rule_expiries, &rank);
+
+    return expiry && *expiry && bpf_ktime_get_tai_ns() >= *expiry;
 }
 
 /* The conditions of one rule are met, but for what only the rule itself says. */
@@ -74,15 +90,38 @@ static __always_inline void dos_take(struct dos_walk *walk, __u32 position)
 
     if (!rule || rule->rank >= walk->best)
         return;
-    if (rules_with_payload && rule->payload_length && !dos_payload_matches(walk, rule))
+    if (rules_with_payload && rule->payload_length &&
+        !dos_payload_matches(walk, rule->payload_offset, rule->payload_length, rule->payload, rule->payload_mask))
         return;
+    if (dos_is_over(rule->rank))
+        return;
+    dos_draw_sample(walk, rule->sample);
     /* On trial it is as if it were not there: it must not shield what the next rule drops. */
     if (rule->dry_run || rule->action == DOS_COUNT) {
-        dos_count(rule->rank, walk->frame, rule->dry_run);
+        dos_count(&rule_counters, rule->rank, walk->frame, rule->dry_run);
         return;
     }
     walk->best = rule->rank;
     walk->action = rule->action;
+    walk->place = rule->limit;
+}
+
+/* What follows from the rule that decides. */
+static __always_inline enum dos_reason dos_decide(struct dos_walk *walk, void *counters, __u32 place, __u32 limit)
+{
+    int full = 0;
+
+    if (walk->action == DOS_HOLD && dos_conforms(&walk->packet, walk->frame, limit, &full))
+        return DOS_PASSED;
+    dos_count(counters, place, walk->frame, dry_run && walk->action != DOS_PASS);
+    switch (walk->action) {
+    case DOS_DROP:
+        return DOS_RULE;
+    case DOS_HOLD:
+        return DOS_RULE_LIMIT;
+    default:
+        return DOS_RULE_PASSED;
+    }
 }
 
 /* Takes the lowest of the matches. 1 ends the walk. */
@@ -180,6 +219,5 @@ static __always_inline enum dos_reason dos_try_rules(struct dos_walk *walk)
     }
     if (walk->best == DOS_NO_RULE)
         return DOS_PASSED;
-    dos_count(walk->best, walk->frame, dry_run && walk->action == DOS_DROP);
-    return walk->action == DOS_DROP ? DOS_RULE : DOS_RULE_PASSED;
+    return dos_decide(walk, &rule_counters, walk->best, DOS_OF_RULE | walk->place);
 }

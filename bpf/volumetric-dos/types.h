@@ -155,6 +155,7 @@ enum dos_action {
     DOS_DROP,
     DOS_PASS,  /* the packet goes on, past the limits too */
     DOS_COUNT, /* nothing else: the rules behind decide */
+    DOS_HOLD,  /* to a limit: what is over it is dropped, the rest is left to the stage's limits */
 };
 
 /* A rule, in the order of the bits. Those that count only, or are on trial, come behind all others. */
@@ -163,6 +164,10 @@ struct dos_rule {
     __u16 action;
     /* Not 0: on trial, counts and decides nothing. */
     __u16 dry_run;
+    /* Of DOS_HOLD: its number in `rule_limits`. */
+    __u32 limit;
+    /* The share of its packets that are sampled: of 2^32; 0 for none. */
+    __u32 sample;
     /* Bytes of the payload that must be these, under the mask; of length 0 for none. */
     __u16 payload_offset;
     __u16 payload_length;
@@ -177,12 +182,127 @@ struct dos_rule_count {
     __u64 bytes;
     /* Packets that it would have dropped or let pass if it, or the whole stage, were not in dry run. */
     __u64 dry_run;
+    /* When it last did, or would have: ns of CLOCK_MONOTONIC, to within a tick. */
+    __u64 last;
 };
 
-/* A token bucket in one word (GCRA), so that one compare-and-exchange takes a token. */
-struct dos_bucket {
-    /* The theoretical arrival time of the next packet, in ns of CLOCK_MONOTONIC. */
-    __u64 next;
+/*
+ * A limit. Buckets are told apart by `id` and what the masks leave of a packet's addresses: nothing is one bucket for
+ * all. Rates are fixed point, so that a byte may be less than a nanosecond.
+ */
+#define DOS_COST_SHIFT 20
+
+enum dos_when_full {
+    DOS_FULL_PASS,
+    DOS_FULL_DROP,
+    DOS_FULL_EVICT, /* some other bucket, which is full again then */
+};
+
+struct dos_limit {
+    __u32 id; /* 0: no limit */
+    __u8 by_bytes;
+    __u8 when_full;
+    /* Whether some of its buckets are in `known`. */
+    __u8 has_known;
+    __u8 reserved;
+    /* ns from one packet, or byte, to the next if they come evenly, times 2^DOS_COST_SHIFT. */
+    __u64 cost;
+    /* How many ns early a packet may come. */
+    __u64 tolerance;
+    struct dos_address source_v4, source_v6, destination_v4, destination_v6;
+};
+
+/*
+ * Token buckets, a word each (GCRA): when the next packet is due, in the lower 46 bits of ns of CLOCK_MONOTONIC, and
+ * part of the hash of its key. A bucket whose time has come is full, as all are that nobody has used: its place is
+ * free. A set is a cache line, and a key has its place in one set. The time comes round every 19 hours: one that is
+ * older seems in use then, for as long as a limit may put a bucket off.
+ */
+#define DOS_WAYS      8
+#define DOS_TIME_BITS 46
+#define DOS_TIME_MASK ((1ull << DOS_TIME_BITS) - 1)
+
+struct dos_buckets {
+    __u64 ways[DOS_WAYS];
+};
+
+/* The bucket of a key that is known beforehand: a word that holds the time only. */
+struct dos_known {
+    __u32 limit;
+    __u32 reserved;
+    struct dos_address source;
+    struct dos_address destination;
+};
+
+/* What a limit did. */
+struct dos_limit_count {
+    /* Over it. */
+    __u64 packets;
+    __u64 bytes;
+    /* Packets whose set of buckets was full. */
+    __u64 full;
+};
+
+/* What live rules look at besides addresses, flags and payload. A packet that has not got it has DOS_ABSENT. */
+enum dos_number {
+    DOS_NUMBER_PROTOCOL,
+    DOS_NUMBER_SOURCE_PORT,
+    DOS_NUMBER_DESTINATION_PORT,
+    DOS_NUMBER_LENGTH,
+    DOS_NUMBER_FLAGS,
+    DOS_NUMBER_TTL,
+    DOS_NUMBER_DSCP,
+    DOS_NUMBER_FRAGMENT, /* DOS_WHOLE ... */
+    DOS_NUMBER_ICMP_TYPE,
+    DOS_NUMBER_ICMP_CODE,
+    DOS_NUMBER_VLAN,
+    DOS_NUMBER_INNER_VLAN,
+    DOS_NUMBER_FAMILY,
+    DOS_NUMBERS = 16, /* a power of two, for the verifier */
+};
+
+#define DOS_ABSENT      0x10000
+#define DOS_RANGES      4
+#define DOS_CONDITIONS  8
+#define DOS_LIVE_RULES  256
+#define DOS_LIVE_WORDS  (DOS_LIVE_RULES / 64)
+#define DOS_NAME_LENGTH 64
+
+/* A number must be in one of the ranges; those not in use end before they begin. */
+struct dos_condition {
+    __u16 number;
+    __u16 first[DOS_RANGES];
+    __u16 last[DOS_RANGES];
+};
+
+/* A rule that was added to the stage while it was live. */
+struct dos_live_rule {
+    /* When it ends, ns of CLOCK_TAI; 0 for never. */
+    __u64 expiry;
+    struct dos_address source, source_mask, destination, destination_mask;
+    struct dos_limit limit;
+    /* The lower first. */
+    __u32 order;
+    __u32 sample;
+    __u8 action;
+    __u8 dry_run;
+    __u8 flags;
+    __u8 flags_mask;
+    __u8 conditions;
+    /* As in dos_rule. */
+    __u8 payload_length;
+    __u16 payload_offset;
+    __u8 payload[DOS_PAYLOAD_BYTES];
+    __u8 payload_mask[DOS_PAYLOAD_BYTES];
+    struct dos_condition condition[DOS_CONDITIONS];
+    char name[DOS_NAME_LENGTH];
+    __u64 added; /* s since 1970 */
+    __u64 freed; /* s since 1970, of a place that is free again; 0 for one in use */
+};
+
+/* Which places of `live_rules` are in use. One write makes a rule known, or all rules of a word. */
+struct dos_live {
+    __u64 words[DOS_LIVE_WORDS];
 };
 
 /* A prefix of the allow list, as an LPM trie wants its key. */
@@ -196,7 +316,8 @@ struct dos_prefix_v6 {
     __u8 address[16];
 };
 
-/* What became of a packet, and why. Each packet has one reason, but DOS_FRAGMENT, which comes on top. */
+/* What became of a packet, and why. Each packet has one reason, but DOS_FRAGMENT and DOS_LIMIT_FULL, which come on top.
+ */
 enum dos_reason {
     DOS_PASSED,
     DOS_ALLOWED,
@@ -205,15 +326,32 @@ enum dos_reason {
     DOS_NDP,
     DOS_NOT_IP,
     DOS_FRAGMENT,
+    DOS_LIMIT_FULL,
     DOS_MALFORMED_PASSED,
     /* From here on reasons to drop, each followed by that of a packet that would have been. */
     DOS_MALFORMED,
     DOS_MALFORMED_DRY_RUN,
     DOS_RULE,
     DOS_RULE_DRY_RUN,
+    DOS_RULE_LIMIT,
+    DOS_RULE_LIMIT_DRY_RUN,
     DOS_LIMIT,
     DOS_LIMIT_DRY_RUN,
-    DOS_PREFIX_LIMIT, /* from version 1.1 on */
-    DOS_PREFIX_LIMIT_DRY_RUN,
     DOS_REASONS,
+};
+
+#define DOS_CAPTURED 112
+
+/* A packet that was sampled. */
+struct dos_sample {
+    /* Packets that this CPU has judged so far: a sample stands for those since the CPU's last one. */
+    __u64 seen;
+    __u32 cpu;
+    /* Of the frame; 65535 for all that is longer. */
+    __u16 length;
+    /* enum dos_reason. */
+    __u8 reason;
+    /* Bytes of the frame that follow. */
+    __u8 captured;
+    __u8 frame[DOS_CAPTURED];
 };

@@ -2,12 +2,14 @@
 
 public import StageKit
 
-/// What an operator writes under `config:` of version 1.0, and of 1.1 but for `prefix-limit`.
+/// What an operator writes under `config:` of version 1.0, and of 1.1, which has more besides.
 public struct Configuration: Codable, Sendable, Equatable {
     /// Sources that nothing is done to.
     public var allow: [IPPrefix]
-    /// Of each source address; nil for no limit.
+    /// Of each source address unless it says otherwise; nil for no limit.
     public var limit: Limit?
+    /// How many buckets there are for all limits together; a power of two.
+    public var buckets: Int
     /// Drops nothing, counts what it would have dropped.
     public var dryRun: Bool
     /// What becomes of frames that are no packet an IP stack would take.
@@ -19,19 +21,22 @@ public struct Configuration: Codable, Sendable, Equatable {
         case drop, pass
     }
 
+    public static let standardBuckets = 131_072
+
     public init(
-        allow: [IPPrefix] = [], limit: Limit? = nil, dryRun: Bool = false, malformed: Malformed = .drop,
-        rules: [Rule] = []
+        allow: [IPPrefix] = [], limit: Limit? = nil, buckets: Int = standardBuckets, dryRun: Bool = false,
+        malformed: Malformed = .drop, rules: [Rule] = []
     ) {
         self.allow = allow
         self.limit = limit
+        self.buckets = buckets
         self.dryRun = dryRun
         self.malformed = malformed
         self.rules = rules
     }
 
     private enum CodingKeys: String, CodingKey {
-        case allow, limit, malformed, rules
+        case allow, limit, buckets, malformed, rules
         case dryRun = "dry-run"
     }
 
@@ -39,6 +44,7 @@ public struct Configuration: Codable, Sendable, Equatable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         allow = try container.decodeIfPresent([IPPrefix].self, forKey: .allow) ?? []
         limit = try container.decodeIfPresent(Limit.self, forKey: .limit)
+        buckets = try container.decodeIfPresent(Int.self, forKey: .buckets) ?? Self.standardBuckets
         dryRun = try container.decodeIfPresent(Bool.self, forKey: .dryRun) ?? false
         malformed = try container.decodeIfPresent(Malformed.self, forKey: .malformed) ?? .drop
         rules = try container.decodeIfPresent([Rule].self, forKey: .rules) ?? []
@@ -48,27 +54,68 @@ public struct Configuration: Codable, Sendable, Equatable {
 /// What an operator writes under `config:` of version 1.1.
 public struct Configuration1_1: Codable, Sendable, Equatable {
     public var base: Configuration
-    /// Of each source prefix; nil for no limit.
-    public var prefixLimit: PrefixLimit?
+    /// Besides the one that 1.0 has; each packet must keep all of them.
+    public var limits: [Limit]
+    /// Samples of packets; nil for none, or as many as ``auto`` needs.
+    public var sampling: Sampling?
+    /// Finds attacks and rules against them; nil to leave that to the operator.
+    public var auto: AutoConfiguration?
 
-    public init(_ base: Configuration = Configuration(), prefixLimit: PrefixLimit? = nil) {
+    public init(
+        _ base: Configuration = Configuration(), limits: [Limit] = [], sampling: Sampling? = nil,
+        auto: AutoConfiguration? = nil
+    ) {
         self.base = base
-        self.prefixLimit = prefixLimit
+        self.limits = limits
+        self.sampling = sampling
+        self.auto = auto
     }
 
     private enum CodingKeys: String, CodingKey {
-        case prefixLimit = "prefix-limit"
+        case limits, auto
+        case sampling = "sample"
     }
 
     public init(from decoder: any Decoder) throws {
         base = try Configuration(from: decoder)
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        prefixLimit = try container.decodeIfPresent(PrefixLimit.self, forKey: .prefixLimit)
+        limits = try container.decodeIfPresent([Limit].self, forKey: .limits) ?? []
+        sampling = try container.decodeIfPresent(Sampling.self, forKey: .sampling)
+        auto = try container.decodeIfPresent(AutoConfiguration.self, forKey: .auto)
     }
 
     public func encode(to encoder: any Encoder) throws {
         try base.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encodeIfPresent(prefixLimit, forKey: .prefixLimit)
+        try container.encode(limits, forKey: .limits)
+        try container.encodeIfPresent(sampling, forKey: .sampling)
+        try container.encodeIfPresent(auto, forKey: .auto)
     }
+}
+
+/// How many packets become samples, whatever becomes of them.
+public struct Sampling: Codable, Sendable, Equatable {
+    /// Of each CPU, at most.
+    public var packetsPerSecond: Int
+
+    public static let standard = Sampling(packetsPerSecond: 1000)
+
+    public init(packetsPerSecond: Int) {
+        self.packetsPerSecond = packetsPerSecond
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case packetsPerSecond = "packets-per-second"
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        packetsPerSecond = try container.decode(Int.self, forKey: .packetsPerSecond)
+        guard (1...100_000).contains(packetsPerSecond) else {
+            throw StageError("\(packetsPerSecond): expected 1 to 100000", at: CodingKeys.packetsPerSecond.rawValue)
+        }
+    }
+
+    /// Nanoseconds from sample to sample.
+    var interval: UInt64 { 1_000_000_000 / UInt64(packetsPerSecond) }
 }

@@ -2,13 +2,11 @@
 
 /// What became of a packet, and why: `enum dos_reason` of bpf/volumetric-dos/types.h, in its order.
 public enum Reason: Int, CaseIterable, Sendable {
-    case passed, allowed, rulePassed, arp, ndp, notIP, fragment, malformedPassed
+    case passed, allowed, rulePassed, arp, ndp, notIP, fragment, limitFull, malformedPassed
     case malformed, malformedDryRun
     case rule, ruleDryRun
+    case ruleLimit, ruleLimitDryRun
     case limit, limitDryRun
-    case prefixLimit, prefixLimitDryRun
-
-    static let inVersion1_0 = allCases.filter { $0.rawValue < Reason.prefixLimit.rawValue }
 
     /// What its counter is called.
     public var label: String {
@@ -20,6 +18,7 @@ public enum Reason: Int, CaseIterable, Sendable {
         case .ndp: "ndp"
         case .notIP: "not-ip"
         case .fragment: "later-fragment"
+        case .limitFull: "limit-full"
         case .malformedPassed: "malformed-passed"
         case .malformed: "malformed"
         case .malformedDryRun: "malformed-dry-run"
@@ -27,8 +26,8 @@ public enum Reason: Int, CaseIterable, Sendable {
         case .ruleDryRun: "rule-dry-run"
         case .limit: "limit"
         case .limitDryRun: "limit-dry-run"
-        case .prefixLimit: "prefix-limit"
-        case .prefixLimitDryRun: "prefix-limit-dry-run"
+        case .ruleLimit: "rule-limit"
+        case .ruleLimitDryRun: "rule-limit-dry-run"
         }
     }
 }

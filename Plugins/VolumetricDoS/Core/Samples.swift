@@ -4,7 +4,7 @@ internal import StageKit
 
 extension Configuration {
     /// Packets to try before the stage goes live; what is expected of them holds whatever the limits' tables hold.
-    func samples(prefixLimit: PrefixLimit?) -> [Sample] {
+    func samples(_ limits: [Limit]) -> [Sample] {
         let dropped: Verdict = dryRun ? .next : .drop
         let malformedVerdict: Verdict = malformed == .drop ? dropped : .next
         var samples = [
@@ -44,8 +44,7 @@ extension Configuration {
         }
         samples += rules.indices.lazy.compactMap { sample(of: $0, dropped: dropped) }.prefix(16)
         // Only limits generous enough that trying again and again does not use them up.
-        let smallest = [limit?.burst, prefixLimit?.limit.burst].compactMap(\.self).min() ?? .max
-        guard smallest >= 100 else { return samples }
+        guard limits.allSatisfy({ $0.unit == .packets ? $0.burst >= 100 : $0.burst >= 100_000 }) else { return samples }
         return samples
             + [("an ordinary IPv4 packet", "192.0.2.1"), ("an ordinary IPv6 packet", "2001:db8::1")]
             .compactMap { name, source in
@@ -58,6 +57,11 @@ extension Configuration {
     /// A packet that meets a rule; nil when none decides about it.
     private func sample(of index: Int, dropped: Verdict) -> Sample? {
         guard let probe = Probe(meeting: rules[index]), let deciding = decidingRule(probe.facts) else { return nil }
+        // What a limit says depends on what came before, and a rule that ends may end meanwhile.
+        guard rules[...deciding].allSatisfy({ $0.lifetime == nil && $0.end == nil }), rules[deciding].limit == nil
+        else {
+            return nil
+        }
         let drops = rules[deciding].action == .drop
         let verb = drops ? "drops" : "lets pass"
         let name =

@@ -11,6 +11,13 @@ struct VolumetricDoS1_0: StagePlugin {
         hooks: [.xdp])
 
     func plan(_ configuration: Configuration, in context: PlanContext) throws -> StagePlan {
-        try configuration.plan()
+        try configuration.plan(in: context)
     }
+
+    /// Buckets of another number of places start full, live rules of another layout are told to the operator.
+    func migrate(_ request: MigrationRequest) throws -> Migration { request.map == "buckets" ? .drop : .refuse }
+
+    func change(_ request: ChangeRequest) throws -> StageChange { try LiveRules.change(request) }
+
+    func inspect(_ request: InspectRequest) throws -> StageTable { try LiveRules.inspect(request) }
 }

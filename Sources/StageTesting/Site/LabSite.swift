@@ -38,14 +38,16 @@ public final class LabSite {
     }
 
     /// Starts the daemon and waits until it answers, or has ended (as with a fault during recovery).
-    /// - Parameter prefix: a command to run it by, such as `setpriv`.
+    /// - Parameters:
+    ///   - prefix: a command to run it by, such as `setpriv`.
+    ///   - idle: After how many idle seconds it leaves; 0 for never.
     @discardableResult
-    public func start(fault: String? = nil, prefix: [String] = [], keep: Int = 5) throws -> LabProcess {
+    public func start(fault: String? = nil, prefix: [String] = [], keep: Int = 5, idle: Int = 0) throws -> LabProcess {
         let process = try lab.spawn(
             prefix + [
                 BuildProducts.path("sluiced"), "--socket", socket, "--bpffs", bpffs, "--state", state, "--plugins",
                 plugins,
-                "--keep", "\(keep)", "--log-level", "debug",
+                "--keep", "\(keep)", "--idle-exit", "\(idle)", "--log-level", "debug",
             ],
             environment: ["SLUICE_FAULT": fault ?? ""])
         daemon = process

@@ -12,6 +12,7 @@ struct CompiledRules {
     private var packedFields = Bytes()
     private var packedTrees = Bytes()
     private let packedRules: [Bytes]
+    private let packedLimits: [Bytes]
     private let looksAtPayload: Bool
 
     /// - Throws: ``StageError`` for ranges that are too many and overlap in too many ways.
@@ -23,7 +24,12 @@ struct CompiledRules {
         let fallback = found.isEmpty && !rules.isEmpty ? FieldClasses(.protocol, ordered, isNeeded: true) : nil
         fields = found + [fallback].compactMap(\.self)
         looksAtPayload = rules.contains { $0.payload != nil }
-        packedRules = zip(ranks, ordered).map { $1.packed(rank: $0) }
+        var limits: [Bytes] = []
+        packedRules = zip(ranks, ordered).map { rank, rule in
+            if let limit = rule.limit { limits.append(limit.packed(in: rule.place(rank))) }
+            return rule.packed(rank: rank, limit: max(0, limits.count - 1))
+        }
+        packedLimits = limits
         for field in fields {
             guard field.pool.blocks.count <= 1 << 16, field.pool.classes.count <= 1 << 16 else {
                 throw StageError(
@@ -85,6 +91,7 @@ struct CompiledRules {
             "rules": MapPlan(array: packedRules), "first_ranks": MapPlan(array: firstRanks),
             "classes": MapPlan(array: fields.flatMap(\.pool.packedClasses)),
             "blocks": MapPlan(array: fields.flatMap(\.pool.packedBlocks)),
+            "rule_limits": MapPlan(array: packedLimits),
             "rows": MapPlan(array: rows.packed), "nodes": MapPlan(array: trees.nodes),
             "leaves": MapPlan(array: trees.leaves), "slices": MapPlan(array: trees.slices),
             "lows": MapPlan(array: trees.lows),
@@ -93,30 +100,44 @@ struct CompiledRules {
 }
 
 extension Rule {
+    /// `enum dos_action`.
+    var actionNumber: UInt8 {
+        switch action {
+        case .drop: 0
+        case .pass: 1
+        case .count: 2
+        case .limit: 3
+        }
+    }
+
+    /// What its limit's buckets go by.
+    func place(_ rank: Int) -> String { "rule \(name ?? String(rank))" }
+
     /// A `struct dos_rule`.
-    fileprivate func packed(rank: Int) -> Bytes {
-        let number: UInt16 =
-            switch action {
-            case .drop: 0
-            case .pass: 1
-            case .count: 2
-            }
+    fileprivate func packed(rank: Int, limit: Int) -> Bytes {
         var bytes = Bytes()
         bytes.append(UInt32(rank))
-        bytes.append(number)
+        bytes.append(UInt16(actionNumber))
         bytes.append(UInt16(dryRun ? 1 : 0))
+        bytes.append(UInt32(limit))
+        bytes.append(sample?.threshold ?? 0)
         bytes.append(UInt16(payload?.offset ?? 0))
         bytes.append(UInt16(payload?.bytes.raw.count ?? 0))
-        for part in [payload?.bytes.raw ?? [], payload?.mask.raw ?? []] {
-            bytes.append(bytes: part + [UInt8](repeating: 0, count: PayloadMatch.longest - part.count))
-        }
+        bytes.append(bytes: packedPayload)
         return bytes
+    }
+
+    /// Bytes and mask, filled up.
+    var packedPayload: [UInt8] {
+        [payload?.bytes.raw ?? [], payload?.mask.raw ?? []].flatMap { part in
+            part + [UInt8](repeating: 0, count: PayloadMatch.longest - part.count)
+        }
     }
 }
 
 extension MapPlan {
     /// An array; a map has at least one entry, and what is not in use is not looked at.
-    fileprivate init(array values: [Bytes]) {
+    init(array values: [Bytes]) {
         self.init(
             maxEntries: UInt32(max(1, values.count)),
             entries: values.enumerated().map { MapEntry(key: Bytes(number: UInt32($0)), value: $1) }, freeze: true)

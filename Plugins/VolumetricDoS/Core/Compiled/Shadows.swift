@@ -4,7 +4,7 @@ extension CompiledRules {
     /// Rules that no packet ever gets to, each with an earlier one that takes all of theirs.
     func shadowed(_ rules: [Rule]) -> [(rule: Int, by: Int)] {
         rules.indices.compactMap { index in
-            candidates(rules[index]).first { $0 < index && rules[$0].decides && rules[$0].covers(rules[index]) }
+            candidates(rules[index]).first { $0 < index && rules[$0].alwaysDecides && rules[$0].covers(rules[index]) }
                 .map { (index, $0) }
         }
     }

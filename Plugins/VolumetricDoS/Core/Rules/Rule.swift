@@ -10,6 +10,8 @@ public struct Rule: Codable, Sendable, Equatable {
         case pass
         /// Nothing but count: the rules behind decide.
         case count
+        /// What is over the rule's limit is dropped; the rest is past the rules, and left to the stage's limits.
+        case limit
     }
 
     /// What its counters are called; its index unless given.
@@ -38,6 +40,13 @@ public struct Rule: Codable, Sendable, Equatable {
     public var innerVLAN: NumberSet?
     public var payload: PayloadMatch?
     public var action: Action
+    /// Of ``Action/limit``.
+    public var limit: Limit?
+    /// Matches no more when it has been live for so long, or from a moment on. At most one of them.
+    public var lifetime: TimeSpan?
+    public var end: Moment?
+    /// The share of its packets that become samples.
+    public var sample: Share?
     /// Counts, and decides nothing: the packet is judged by what follows, as if the rule were not there.
     public var dryRun: Bool
 
@@ -68,6 +77,9 @@ public struct Rule: Codable, Sendable, Equatable {
         case icmpCode = "icmp-code"
         case innerVLAN = "inner-vlan"
         case dryRun = "dry-run"
+        case limit, sample
+        case lifetime = "ttl"
+        case end = "until"
     }
 
     public init(from decoder: any Decoder) throws {
@@ -88,8 +100,21 @@ public struct Rule: Codable, Sendable, Equatable {
         vlan = try container.numbers(.vlan, VLANKind.self)
         innerVLAN = try container.numbers(.innerVLAN, VLANKind.self)
         payload = try container.decodeIfPresent(PayloadMatch.self, forKey: .payload)
-        action = try container.decodeIfPresent(Action.self, forKey: .action) ?? .drop
+        limit = try container.decodeIfPresent(RuleLimit.self, forKey: .limit)?.limit
+        action = try container.decodeIfPresent(Action.self, forKey: .action) ?? (limit == nil ? .drop : .limit)
+        lifetime = try container.decodeIfPresent(TimeSpan.self, forKey: .lifetime)
+        end = try container.decodeIfPresent(Moment.self, forKey: .end)
+        sample = try container.decodeIfPresent(Share.self, forKey: .sample)
         dryRun = try container.decodeIfPresent(Bool.self, forKey: .dryRun) ?? false
+    }
+}
+
+/// A limit whose bucket is the rule's own unless the configuration says.
+private struct RuleLimit: Decodable {
+    let limit: Limit
+
+    init(from decoder: any Decoder) throws {
+        limit = try Limit(from: decoder, per: .all)
     }
 }
 
@@ -106,6 +131,12 @@ extension Rule {
     /// The family that its addresses are of; nil when it has none, and is of both.
     var isIPv4: Bool? { (source ?? destination)?.isIPv4 }
 
-    /// Whether what the rules behind it say still counts for a packet that meets its conditions.
+    /// Whether it decides what becomes of a packet that meets its conditions, and no rule behind it does.
     var decides: Bool { action != .count && !dryRun }
+
+    /// Whether it does so for good.
+    var alwaysDecides: Bool { decides && lifetime == nil && end == nil }
+
+    /// When it ends, in seconds since 1970; nil for never.
+    func expiry(at time: Int64) -> Int64? { end?.seconds ?? lifetime.map { time + $0.seconds } }
 }

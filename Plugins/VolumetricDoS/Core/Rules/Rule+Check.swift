@@ -4,7 +4,8 @@ internal import StageKit
 
 extension Rule {
     /// Whether its conditions can all hold for one packet.
-    func check() throws(StageError) {
+    /// - Parameter time: Now, in seconds since 1970; 0 if that is not known.
+    func check(at time: Int64 = 0) throws(StageError) {
         if let source, let destination, source.isIPv4 != destination.isIPv4 {
             throw StageError("\(destination) is of another family than the rule's source, \(source)", at: "destination")
         }
@@ -13,13 +14,28 @@ extension Rule {
             throw StageError("\(family) has no \(name); expected \(other)", at: "protocol")
         }
         try checkTransport()
-        if let name, !(1...64).contains(name.utf8.count) {
-            throw StageError("a name has 1 to 64 bytes", at: "name")
+        if let name, !(1...63).contains(name.utf8.count) {
+            throw StageError("a name has 1 to 63 bytes", at: "name")
         }
+        try checkAction(at: time)
         guard conditions.isEmpty else { return }
         throw StageError(
             "has no condition and would \(action.rawValue) every packet; "
                 + "if that is meant, write source: 0.0.0.0/0 and another with ::/0")
+    }
+
+    private func checkAction(at time: Int64) throws(StageError) {
+        guard (action == .limit) == (limit != nil) else {
+            throw action == .limit
+                ? StageError("the action limit needs one", at: "limit")
+                : StageError("only the action limit has one; this rule's is \(action.rawValue)", at: "limit")
+        }
+        if let end {
+            guard lifetime == nil else { throw StageError("expected either ttl or until", at: "until") }
+            guard end.seconds > time else {
+                throw StageError("\(end) has passed: the rule would never match", at: "until")
+            }
+        }
     }
 
     private func checkTransport() throws(StageError) {
@@ -47,6 +63,16 @@ extension Rule {
         if fragment == .later, let key = (ports + icmp).first?.0 ?? tcpFlags.map({ _ in "tcp-flags" }) {
             throw StageError("later fragments have no ports, flags, types and codes to see", at: key)
         }
+    }
+
+    /// What it does, and how long, in words.
+    var deed: String {
+        let verb = limit.map { "limit \($0.summary)" } ?? action.rawValue
+        let parts = [
+            "\(dryRun ? "would " : "")\(verb)", lifetime.map { "for \($0)" }, end.map { "until \($0)" },
+            sample.map { "sample \($0)" },
+        ]
+        return parts.compactMap(\.self).joined(separator: ", ")
     }
 
     /// Its conditions in words.

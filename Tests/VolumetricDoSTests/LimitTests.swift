@@ -247,6 +247,37 @@ extension KeyedLimitTests {
     }
 }
 
+/// Rates, over some time, with all CPUs at it. `SLUICE_LIMIT_SECONDS=10` takes longer.
+@Suite("Rates of limits", .enabled(if: getuid() == 0, mayLoadPrograms))
+struct LimitRateTests {
+    private static let seconds = getenv("SLUICE_LIMIT_SECONDS").flatMap { Double(String(cString: $0)) } ?? 1
+
+    @Test(arguments: Limit.Key.allCases) func areHeldByAllCPUsTogether(key: Limit.Key) throws {
+        // Half a second's worth at once, for machines that stall.
+        let limit = Limit(.packets, perSecond: 100_000, burst: 50_000, per: key)
+        let stage = try StageUnderTest.version1_1(Configuration1_1(limits: [limit]))
+        // The bucket is empty before the clock starts.
+        try stage.run(datagram(from: "10.0.0.1"), repeat: 200_000)
+        nonisolated(unsafe) let shared = stage
+        let clock = ContinuousClock()
+        let (before, start) = (try stage.count(.next), clock.now)
+        let end = start + .seconds(Self.seconds)
+        let ended = DispatchSemaphore(value: 0)
+        for _ in 0..<ProcessInfo.processInfo.activeProcessorCount {
+            Thread.detachNewThread {
+                while clock.now < end { _ = try? shared.run(datagram(from: "10.0.0.1"), repeat: 20_000) }
+                ended.signal()
+            }
+        }
+        for _ in 0..<ProcessInfo.processInfo.activeProcessorCount { ended.wait() }
+        let time = (clock.now - start) / .seconds(1)
+        let admitted = Double(try stage.count(.next) - before) / time
+        #expect(try stage.count(.drop) > 100_000, "more was offered than the limit admits")
+        #expect(abs(admitted / 100_000 - 1) < 0.01 + 0.02 / Self.seconds, "\(admitted) a second")
+        print("limit per \(key.rawValue): \(admitted) packets a second of 100000, over \(time) s")
+    }
+}
+
 @Suite("Limits of rules", .enabled(if: getuid() == 0, mayLoadPrograms))
 struct RuleLimitTests {
     @Test(arguments: [false, true]) func holdsWhatTheRuleMatches(isDryRun: Bool) throws {

@@ -100,6 +100,8 @@ static __always_inline enum dos_reason dos_try_live_rules(struct dos_walk *walk)
     if (!active || !(active->words[0] | active->words[1] | active->words[2] | active->words[3]))
         return DOS_PASSED;
     dos_number_packet(walk);
+    /* Linux 6.1 takes no loop with a call in it. */
+#pragma unroll
     for (__u32 i = 0; i < DOS_LIVE_WORDS; i++) {
         walk->matches = *(volatile __u64 *)&active->words[i];
         walk->position = i * 64;

@@ -104,7 +104,7 @@ struct dos_try {
     __s64 tolerance;
     /* How far off a bucket may be at most. */
     __s64 most;
-    __u32 evicts;
+    __u32 when_full;
     enum dos_taken taken;
 };
 
@@ -127,7 +127,7 @@ static __always_inline enum dos_taken dos_try_set(const struct dos_try *try)
 #pragma unroll
     for (int i = 0; i < DOS_WAYS; i++)
         free |= dos_is_free(*(volatile __u64 *)&try->set->ways[i], try->now, try->most) << i;
-    if (!free && !try->evicts)
+    if (!free && try->when_full != DOS_FULL_EVICT)
         return DOS_FULL;
     way = dos_way(free ? dos_bit_number(free & -free) : try->hash >> 20);
     word = *(volatile __u64 *)&try->set->ways[way];
@@ -193,7 +193,6 @@ __attribute__((noinline)) int dos_take_of(struct dos_packet *packet, __u32 frame
     };
     struct dos_buckets *set = 0;
     __u64 *bucket = 0, hash = 0;
-    __s64 most;
     __u32 index;
 
     if (limit->has_known)
@@ -202,19 +201,21 @@ __attribute__((noinline)) int dos_take_of(struct dos_packet *packet, __u32 frame
         hash = dos_hash(&in.key);
         index = hash & last_bucket_set;
         set = bpf_map_lookup_elem(&buckets, &index);
+        if (!set)
+            return DOS_FULL;
     }
     in.try = (struct dos_try){
         .set = set,
         .known = bucket,
         .hash = hash,
         .now = bpf_ktime_get_ns(),
-        .cost = ((limit->by_bytes ? frame : 1) * limit->cost) >> DOS_COST_SHIFT,
+        .cost = ((1 + (frame - 1) * limit->by_bytes) * limit->cost) >> DOS_COST_SHIFT,
         .tolerance = limit->tolerance,
-        .evicts = limit->when_full == DOS_FULL_EVICT,
+        .when_full = limit->when_full,
         .taken = DOS_AGAIN,
     };
-    most = in.try.tolerance + in.try.cost + DOS_NSEC_PER_SEC;
-    in.try.most = most < (__s64)furthest ? (__s64)furthest : most;
+    /* Of all limits and of this, which may have come later. */
+    in.try.most = furthest + in.try.tolerance + in.try.cost + DOS_NSEC_PER_SEC;
     bpf_loop(DOS_LIMIT_TRIES, dos_try_once, &in.try, 0);
     return in.try.taken == DOS_AGAIN ? DOS_OVER : in.try.taken;
 }

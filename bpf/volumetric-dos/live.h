@@ -50,7 +50,7 @@ static __always_inline int dos_numbers_match(const struct dos_walk *walk, const 
     return 1;
 }
 
-/* Tries the lowest of walk->matches, which are places here. 1 ends the walk. */
+/* Tries the lowest of walk->matches, which are places here; the next word if there is none. 1 ends the walk. */
 static long dos_try_live_rule(__u32 index, void *context)
 {
     struct dos_walk *walk = context;
@@ -59,8 +59,16 @@ static long dos_try_live_rule(__u32 index, void *context)
     __u32 place;
 
     (void)index;
-    if (!bit)
-        return 1;
+    if (!bit) {
+        __u32 zero = 0, word = walk->position / 64 + 1;
+        struct dos_live *active = bpf_map_lookup_elem(&live, &zero);
+
+        if (!active || word >= DOS_LIVE_WORDS)
+            return 1;
+        walk->position = word * 64;
+        walk->matches = *(volatile __u64 *)&active->words[word];
+        return 0;
+    }
     walk->matches ^= bit;
     place = walk->position + dos_bit_number(bit);
     rule = bpf_map_lookup_elem(&live_rules, &place);
@@ -100,14 +108,9 @@ static __always_inline enum dos_reason dos_try_live_rules(struct dos_walk *walk)
     if (!active || !(active->words[0] | active->words[1] | active->words[2] | active->words[3]))
         return DOS_PASSED;
     dos_number_packet(walk);
-    /* Linux 6.1 takes no loop with a call in it. */
-#pragma unroll
-    for (__u32 i = 0; i < DOS_LIVE_WORDS; i++) {
-        walk->matches = *(volatile __u64 *)&active->words[i];
-        walk->position = i * 64;
-        if (walk->matches)
-            bpf_loop(64, dos_try_live_rule, walk, 0);
-    }
+    walk->matches = *(volatile __u64 *)&active->words[0];
+    walk->position = 0;
+    bpf_loop(DOS_LIVE_RULES + DOS_LIVE_WORDS, dos_try_live_rule, walk, 0);
     if (walk->best == DOS_NO_RULE)
         return DOS_PASSED;
     return dos_decide(walk, &live_counters, walk->place, DOS_OF_LIVE | walk->place);

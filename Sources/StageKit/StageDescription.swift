@@ -62,3 +62,16 @@ public struct PlanContext: Codable, Sendable, Equatable {
         self.monotonic = monotonic
     }
 }
+
+extension PlanContext {
+    /// Only `hook` and `stage` must be there.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            hook: try container.decode(String.self, forKey: .hook),
+            stage: try container.decode(String.self, forKey: .stage),
+            time: try container.decodeIfPresent(Int64.self, forKey: .time) ?? 0,
+            taiOffset: try container.decodeIfPresent(Int64.self, forKey: .taiOffset) ?? 0,
+            monotonic: try container.decodeIfPresent(UInt64.self, forKey: .monotonic) ?? 0)
+    }
+}

@@ -128,6 +128,14 @@ changes_maps() {
     ctl map delete xdp:edge0 tally tally --force --key 1
 }
 
+changes_rules() {
+    ctl rule add xdp:edge0 dos 'name: more, protocol: udp, destination-port: 9' --ttl 10m
+    ctl rule list xdp:edge0 dos --output json | jq -e '.[] | select(.name == "more") | .from == "live"'
+    ctl rule remove xdp:edge0 dos more
+    ctl rule list xdp:edge0 dos --output json | jq -e 'all(.name != "more")'
+    filters
+}
+
 spare() { inside ip link add spare0 type veth peer name spare1; }
 
 apply_generic() {

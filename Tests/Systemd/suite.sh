@@ -40,6 +40,7 @@ check 'systemctl restart leaves the data path alone' restart_changes_nothing
 check 'systemctl stop leaves the data path alone' stop_changes_nothing
 check 'upgrade and rollback' upgrade_and_rollback
 check 'a canary, aborted and promoted' tries_canaries
+check 'rule add, list and remove' changes_rules
 check 'status, stats, history, events, plugins, version' see
 check 'doctor finds nothing wrong' healthy
 check 'doctor --repair mends what was damaged' repairs

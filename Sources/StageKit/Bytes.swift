@@ -18,6 +18,12 @@ public struct Bytes: Sendable, Hashable {
         append(value.bigEndian)
     }
 
+    /// The integer in host byte order at an offset.
+    /// - Precondition: it lies within the bytes.
+    public func number<T: FixedWidthInteger>(at offset: Int = 0, as type: T.Type = T.self) -> T {
+        raw.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: type) }
+    }
+
     /// Appends bytes as they are.
     public mutating func append(bytes: some Sequence<UInt8>) {
         raw.append(contentsOf: bytes)

@@ -11,10 +11,8 @@ extension EndToEnd {
     @Suite struct RingTests {
         @Test func recordsComeInOrderFromTheGenerationThatIsLive() async throws {
             try await Lab.run { lab in
-                let ring = try RingSite(lab)
+                let ring = try RingSite.live(lab)
                 let site = ring.site
-                try site.start()
-                try site.apply(RingSite.spec())
                 try ring.send(500)
                 try ring.expect([.init(generation: 1, records: 500, first: 1, last: 500)])
                 // The same stage in another generation: the same session, another ring.
@@ -40,10 +38,8 @@ extension EndToEnd {
 
         @Test func bothSidesOfACanaryAreHeard() async throws {
             try await Lab.run { lab in
-                let ring = try RingSite(lab)
+                let ring = try RingSite.live(lab)
                 let site = ring.site
-                try site.start()
-                try site.apply(RingSite.spec())
                 try ring.send(10)
                 try site.must(
                     "upgrade", "xdp:edge0", "rings", "--to", "1.1", "--canary=50%", "--for=1h", "--abort-if=tx>+99%",
@@ -63,10 +59,8 @@ extension EndToEnd {
 
         @Test func whatAPluginDoesNotReadDoesNotPileUp() async throws {
             try await Lab.run { lab in
-                let ring = try RingSite(lab)
+                let ring = try RingSite.live(lab)
                 let site = ring.site
-                try site.start()
-                try site.apply(RingSite.spec())
                 try ring.send(10)
                 try ring.expect([.init(generation: 1, records: 10, first: 1, last: 10)])
                 let plugin = try ring.plugin()
@@ -93,10 +87,8 @@ extension EndToEnd {
 
         @Test func killedPluginsAndDaemonsGoOnListening() async throws {
             try await Lab.run { lab in
-                let ring = try RingSite(lab)
+                let ring = try RingSite.live(lab)
                 let site = ring.site
-                try site.start()
-                try site.apply(RingSite.spec())
                 try ring.send(10)
                 try ring.expect([.init(generation: 1, records: 10, first: 1, last: 10)])
                 let first = try ring.plugin()
@@ -117,10 +109,8 @@ extension EndToEnd {
 
         @Test func questionsAreAnsweredOrRefused() async throws {
             try await Lab.run { lab in
-                let ring = try RingSite(lab)
+                let ring = try RingSite.live(lab)
                 let site = ring.site
-                try site.start()
-                try site.apply(RingSite.spec())
                 try ring.send(3)
                 try ring.expect([.init(generation: 1, records: 3, first: 1, last: 3)])
                 let text = try site.must("stats", "xdp:edge0", "--stage", "rings", "--top", "records")
@@ -153,10 +143,8 @@ extension EndToEnd {
 
         @Test func aRunChangesItsStageAndSaysWhy() async throws {
             try await Lab.run { lab in
-                let ring = try RingSite(lab)
+                let ring = try RingSite.live(lab)
                 let site = ring.site
-                try site.start()
-                try site.apply(RingSite.spec())
                 try ring.send(1, port: 5555)
                 try lab.until("the change is refused") { site.daemon!.errors.contains("its change 1 was refused") }
                 try lab.until("the run has heard") { site.daemon!.errors.contains("not changed: ") }

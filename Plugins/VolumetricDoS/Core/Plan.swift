@@ -72,8 +72,7 @@ extension Configuration {
 
     private func constants(_ limits: [Limit]) -> [String: Constant] {
         let packed = limits.flatMap { $0.packed(in: "stage").raw }
-        // As the object has room for.
-        let length = Limit(packetsPerSecond: 1).packed(in: "stage").raw.count * Self.maximumLimits
+        let length = Limit.size * Self.maximumLimits
         return [
             "allows_v4": .boolean(allow.contains(where: \.isIPv4)),
             "allows_v6": .boolean(allow.contains { !$0.isIPv4 }),

@@ -29,6 +29,14 @@ struct RingSite {
         try lab.check(["sh", "-c", "echo 1.1 > \(next)/notes"])
     }
 
+    /// With a daemon, and the chain in place.
+    static func live(_ lab: Lab) throws -> RingSite {
+        let ring = try RingSite(lab)
+        try ring.site.start()
+        try ring.site.apply(spec())
+        return ring
+    }
+
     static func spec(config: String = "", more: String = "") -> String {
         """
         chains:

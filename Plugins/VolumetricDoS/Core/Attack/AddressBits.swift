@@ -14,7 +14,7 @@ struct AddressBits: Hashable {
 
     init(_ address: IPAddress) {
         isIPv4 = address.isIPv4
-        bits = address.bytes.reduce(0) { $0 << 8 | UInt128($1) } << (isIPv4 ? 96 : 0)
+        bits = address.number << (isIPv4 ? 96 : 0)
     }
 
     var address: IPAddress {

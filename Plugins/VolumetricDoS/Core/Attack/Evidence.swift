@@ -45,16 +45,7 @@ struct Evidence {
 
     /// By how many packets a second each value is more frequent than usual; the most frequent first.
     func excess(by feature: Feature) -> [(value: UInt32, excess: Double)] {
-        var rates: [UInt32: Double] = [:]
-        for observation in attack.samples {
-            guard let value = observation.value(feature) else { continue }
-            rates[value, default: 0] += observation.packets / attack.seconds
-        }
-        var usualRates: [UInt32: Double] = [:]
-        for observation in usual.samples {
-            guard let value = observation.value(feature) else { continue }
-            usualRates[value, default: 0] += observation.packets / usual.seconds
-        }
+        let (rates, usualRates) = (attack.rates(by: feature), usual.rates(by: feature))
         // Usual traffic has its ups and downs: only what is well above it is part of an attack.
         let excess = rates.compactMap { value, rate -> (value: UInt32, excess: Double)? in
             let before = usualRates[value] ?? 0

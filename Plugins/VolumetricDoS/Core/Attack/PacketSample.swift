@@ -21,17 +21,10 @@ public struct PacketSample: Sendable, Equatable {
         let raw = record.raw
         guard raw.count == Self.size, let reason = Reason(rawValue: Int(raw[14])) else { return nil }
         let captured = min(Int(raw[15]), raw.count - Self.frameOffset)
-        seen = raw.number(at: 0)
-        cpu = raw.number(at: 8)
-        length = raw.number(at: 12)
+        seen = record.number()
+        cpu = record.number(at: 8)
+        length = record.number(at: 12)
         self.reason = reason
         facts = PacketFacts(captured: Array(raw[Self.frameOffset..<Self.frameOffset + captured]))
-    }
-}
-
-extension [UInt8] {
-    /// A number in little-endian order.
-    fileprivate func number<T: FixedWidthInteger & UnsignedInteger>(at offset: Int) -> T {
-        self[offset..<offset + T.bitWidth / 8].reversed().reduce(0) { $0 << 8 | T($1) }
     }
 }

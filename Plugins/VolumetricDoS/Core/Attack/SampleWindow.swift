@@ -85,6 +85,14 @@ struct Traffic {
     func filter(_ isIncluded: (Observation) -> Bool) -> Traffic {
         Traffic(samples: samples.filter(isIncluded), seconds: seconds)
     }
+
+    /// Packets a second of each value.
+    func rates(by feature: Feature) -> [UInt32: Double] {
+        samples.reduce(into: [:]) { rates, observation in
+            guard let value = observation.value(feature) else { return }
+            rates[value, default: 0] += observation.packets / seconds
+        }
+    }
 }
 
 extension [Observation] {

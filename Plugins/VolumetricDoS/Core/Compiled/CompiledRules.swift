@@ -100,15 +100,8 @@ struct CompiledRules {
 }
 
 extension Rule {
-    /// `enum dos_action`.
-    var actionNumber: UInt8 {
-        switch action {
-        case .drop: 0
-        case .pass: 1
-        case .count: 2
-        case .limit: 3
-        }
-    }
+    /// `enum dos_action`, whose order ``Action`` has.
+    var actionNumber: UInt8 { UInt8(Action.allCases.firstIndex(of: action)!) }
 
     /// What its limit's buckets go by.
     func place(_ rank: Int) -> String { "rule \(name ?? String(rank))" }

@@ -101,9 +101,14 @@ extension NumberSet {
 extension IPPrefix {
     fileprivate func intervals(_ domain: Domain) -> [Interval] {
         guard isIPv4 == (domain == .v4) else { return [] }
-        let first = address.bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+        let first = address.number
         let bits = address.bytes.count * 8
         let span = length == 0 ? domain.last : (UInt128(1) << UInt128(bits - length)) - 1
         return [Interval(first, first + span)]
     }
+}
+
+extension IPAddress {
+    /// 32 or 128 bits.
+    var number: UInt128 { bytes.reduce(0) { $0 << 8 | UInt128($1) } }
 }

@@ -9,7 +9,7 @@ extension LiveRule {
         var reader = Reader(bytes.raw)
         let expiry: UInt64 = reader.number()
         let addresses = (0..<4).map { _ in reader.take(16) }
-        let limit = Limit(packed: reader.take(88))
+        let limit = Limit(packed: Bytes(reader.take(Limit.size)))
         order = reader.number()
         let threshold: UInt32 = reader.number()
         let header = reader.take(6)
@@ -22,7 +22,8 @@ extension LiveRule {
         }
         let name = reader.take(64).prefix { $0 != 0 }
         let (added, freed): (UInt64, UInt64) = (reader.number(), reader.number())
-        guard added > 0, let action = Self.action(header[0]) else { return nil }
+        guard added > 0, header[0] < Rule.Action.allCases.count else { return nil }
+        let action = Rule.Action.allCases[Int(header[0])]
         (self.added, self.freed) = (Int64(added), freed == 0 ? nil : Int64(freed))
 
         rule = Rule(name: String(decoding: name, as: UTF8.self), action: action, dryRun: header[1] != 0)
@@ -53,10 +54,6 @@ extension LiveRule {
         }
     }
 
-    private static func action(_ number: UInt8) -> Rule.Action? {
-        ([.drop, .pass, .count, .limit] as [Rule.Action]).dropFirst(Int(number)).first
-    }
-
     private static func prefix(_ address: [UInt8], _ mask: [UInt8]) -> IPPrefix? {
         let length = mask.reduce(0) { $0 + $1.nonzeroBitCount }
         let mapping = IPAddress(bytes: [0, 0, 0, 0]).mapped.prefix(12)
@@ -64,30 +61,6 @@ extension LiveRule {
             return IPPrefix(IPAddress(bytes: Array(address.dropFirst(12))), length: length - 96)
         }
         return length == 0 ? nil : IPPrefix(IPAddress(bytes: address), length: length)
-    }
-}
-
-extension Limit {
-    /// As far as ``packed(in:)`` tells: how it is shared, and its rate to within rounding.
-    fileprivate init(packed bytes: [UInt8]) {
-        var reader = Reader(bytes)
-        let _: UInt32 = reader.number()
-        let header = reader.take(4)
-        let (cost, tolerance): (UInt64, UInt64) = (reader.number(), reader.number())
-        let lengths = (0..<4).map { _ in reader.take(16).reduce(0) { $0 + $1.nonzeroBitCount } }
-        let rate = cost == 0 ? 1 : ((1_000_000_000 << 20) + cost / 2) / cost
-        let burst = cost == 0 ? 1 : UInt64(Double(tolerance) / (Double(cost) / 1_048_576) + 0.5) + 1
-        self.init(header[0] == 1 ? .bytes : .packets, perSecond: rate, burst: burst, per: .all)
-        whenFull = ([.pass, .drop, .evict] as [WhenFull])[Int(min(header[1], 2))]
-        switch (lengths[1], lengths[3]) {
-        case (0, 0): break
-        case (128, 128): per = .pair
-        case (128, 0): per = .source
-        case (0, 128): per = .destination
-        default:
-            per = lengths[3] == 0 ? .sourcePrefix : .destinationPrefix
-            (v4, v6) = (max(lengths[0], lengths[2]) - 96, max(lengths[1], lengths[3]))
-        }
     }
 }
 
@@ -105,6 +78,6 @@ private struct Reader {
     }
 
     mutating func number<Number: FixedWidthInteger>() -> Number {
-        take(MemoryLayout<Number>.size).reversed().reduce(0) { $0 << 8 | Number(truncatingIfNeeded: $1) }
+        Bytes(take(MemoryLayout<Number>.size)).number()
     }
 }

@@ -75,7 +75,9 @@ extension LiveRule {
         bytes.append(bytes: rule.end.map { context.expiry($0.seconds).raw } ?? [UInt8](repeating: 0, count: 8))
         for prefix in [rule.source, rule.destination] {
             bytes.append(bytes: prefix?.address.mapped ?? [UInt8](repeating: 0, count: 16))
-            bytes.append(bytes: IPPrefix(Self.ones, length: prefix.map { $0.length + ($0.isIPv4 ? 96 : 0) } ?? 0).mask)
+            bytes.append(
+                bytes: prefix.map { IPPrefix.mappedMask(length: $0.length, isIPv4: $0.isIPv4) }
+                    ?? [UInt8](repeating: 0, count: 16))
         }
         let limit = rule.limit ?? Limit(packetsPerSecond: 1)
         bytes.append(bytes: limit.packed(in: "rule \(rule.name ?? "")").raw)
@@ -107,6 +109,4 @@ extension LiveRule {
         bytes.append(UInt64(freed ?? 0))
         return bytes
     }
-
-    private static let ones: IPAddress = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 }

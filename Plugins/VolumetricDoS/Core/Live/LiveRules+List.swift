@@ -21,14 +21,8 @@ extension LiveRules {
         _ = try request.request.decode(Question.self)
         let configured = try request.configuration["rules"]?.decode([Rule].self) ?? []
         let live = LiveRules(request.maps, in: request.context)
-        let counters = Dictionary(
-            (request.maps[LiveMaps.counters] ?? []).compactMap { entry in
-                entry.key.index.map { ($0, Self.counts(entry.value, in: request.context)) }
-            }, uniquingKeysWith: { $1 })
-        let expiries = Dictionary(
-            (request.maps[LiveMaps.expiries] ?? []).compactMap { entry in
-                entry.key.index.map { ($0, entry.value.raw.reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }) }
-            }, uniquingKeysWith: { $1 })
+        let counters = Self.byIndex(request.maps[LiveMaps.counters]) { Self.counts($0, in: request.context) }
+        let expiries = Self.byIndex(request.maps[LiveMaps.expiries]) { $0.number(as: UInt64.self) }
         var rows = live.inUse.filter { !live.isOver($0.rule) }.map { place, rule in
             row(
                 rule.rule.name ?? "", "live", rule.rule, ends: rule.rule.end?.description,
@@ -62,13 +56,18 @@ extension LiveRules {
         ] + counts[..<3].map { .integer(Int64($0)) } + [last]
     }
 
+    private static func byIndex<Value>(_ entries: [MapEntry]?, _ value: (Bytes) -> Value) -> [Int: Value] {
+        (entries ?? []).reduce(into: [:]) { values, entry in
+            if let index = entry.key.index { values[index] = value(entry.value) }
+        }
+    }
+
     /// A `struct dos_rule_count` of each CPU: the sums, and when it last counted, in seconds since 1970.
     private static func counts(_ value: Bytes, in context: PlanContext) -> [UInt64] {
         var counts: [UInt64] = [0, 0, 0, 0]
         for start in stride(from: 0, to: value.raw.count - 31, by: 32) {
             for column in 0..<4 {
-                let bytes = value.raw[start + column * 8..<start + column * 8 + 8]
-                let number = bytes.reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+                let number: UInt64 = value.number(at: start + column * 8)
                 counts[column] = column == 3 ? max(counts[3], number) : counts[column] + number
             }
         }

@@ -34,9 +34,8 @@ public struct LiveRules {
     init(_ maps: [String: [MapEntry]], in context: PlanContext) {
         self.context = context
         words = [UInt64](repeating: 0, count: Self.places / 64)
-        for (index, byte) in (maps[LiveMaps.active]?.first?.value.raw ?? []).enumerated() where index / 8 < words.count
-        {
-            words[index / 8] |= UInt64(byte) << UInt64(index % 8 * 8)
+        if let active = maps[LiveMaps.active]?.first?.value, active.raw.count == words.count * 8 {
+            for index in words.indices { words[index] = active.number(at: index * 8) }
         }
         for entry in maps[LiveMaps.rules] ?? [] {
             guard let place = entry.key.index, let rule = LiveRule(entry.value, in: context) else { continue }
@@ -95,8 +94,6 @@ public struct LiveRules {
 }
 
 extension Bytes {
-    /// A `__u32` key; nil when it is none.
-    var index: Int? {
-        raw.count == 4 ? raw.reversed().reduce(0) { $0 << 8 | Int($1) } : nil
-    }
+    /// The index that a key of an array is; nil when it is none.
+    var index: Int? { raw.count == 4 ? Int(number(as: UInt32.self)) : nil }
 }

@@ -51,9 +51,7 @@ extension Manager {
                 context: place.context(), request: JSON(request.request), labels: place.labels,
                 maps: try place.contents(), counters: try place.counters())
             let table = try await plugins.inspect(try installed(place), question)
-            return StageInspection(
-                hook: id.description, stage: stage, generation: place.generation, columns: table.columns,
-                rows: table.rows.map { $0.map { JSONValue($0) } }, notes: table.notes)
+            return StageInspection(table, of: stage, in: place.generation, of: id)
         } catch {
             throw APIErrorBody(error, during: "inspect \(hook)")
         }
@@ -186,5 +184,13 @@ extension Manager {
             removed.contains(directory.state(stage: $0, map: $1, schema: $2))
         }
         return removed
+    }
+}
+
+extension StageInspection {
+    init(_ table: StageTable, of stage: String, in generation: Int, of hook: HookID) {
+        self.init(
+            hook: hook.description, stage: stage, generation: generation, columns: table.columns,
+            rows: table.rows.map { $0.map { JSONValue($0) } }, notes: table.notes)
     }
 }

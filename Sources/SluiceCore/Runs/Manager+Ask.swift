@@ -22,9 +22,7 @@ extension Manager {
             } catch {
                 throw APIErrorBody(code: "plugin-failed", message: "stage \"\(stage)\": \(error)")
             }
-            return StageInspection(
-                hook: id.description, stage: stage, generation: generation, columns: table.columns,
-                rows: table.rows.map { $0.map { JSONValue($0) } }, notes: table.notes)
+            return StageInspection(table, of: stage, in: generation, of: id)
         } catch {
             throw APIErrorBody(error, during: "ask \(hook)")
         }

@@ -9,7 +9,12 @@ extension Manager {
         guard !key.isCandidate else {
             throw StageError("the generation is tried as a canary; only the live one's stages change themselves")
         }
-        guard let stage = try liveGeneration(of: key.hook)?.resolved.stages.first(where: { $0.name == key.stage })
+        let directory = directory(key.hook)
+        // From the kernel: the record of the whole plan has megabytes.
+        guard let live = try directory.live(),
+            let stage = try Manifest(pinnedAt: directory.generation(live).meta).stages.first(where: {
+                $0.name == key.stage
+            })
         else {
             throw StageError("the stage \"\(key.stage)\" is not live on \(key.hook) any more")
         }
@@ -17,7 +22,7 @@ extension Manager {
             let report = try await change(
                 key.hook.description, stage: key.stage,
                 StageChangeRequest(request: JSONValue(request), message: reason),
-                by: Caller(uid: 0, pid: 0, name: "stage \(key.stage) (\(stage.title))"))
+                by: Caller(uid: 0, pid: 0, name: "stage \(key.stage) (\(stage.record.title))"))
             return report.lines
         } catch let error as APIErrorBody {
             throw StageError(error.message)

@@ -37,7 +37,8 @@ enum Bench {
         var figures: [Figure] = []
         let parts: [(String, @Sendable (Lab) throws -> [Figure])] = [
             ("chains of pass-on stages, a packet through the root by test run", ChainBench.run),
-            ("the volumetric-dos stage alone", DoSBench.run),
+            ("the volumetric-dos stage alone, beside xdp-filter", DoSBench.run),
+            ("live frames dropped by one core, volumetric-dos", DropBench.run),
             ("objects of others: alone, and adopted into a chain", AdoptionBench.run),
             ("flips in a flood of live frames", FlipBench.run),
             ("canaries", CanaryBench.run),

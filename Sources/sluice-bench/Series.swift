@@ -6,6 +6,7 @@ struct Series: Encodable {
     private var best: Double?
 
     var minimum: Double { best ?? values.min() ?? .nan }
+    var maximum: Double { values.max() ?? .nan }
     var median: Double {
         let sorted = values.sorted()
         guard !sorted.isEmpty else { return .nan }

@@ -49,7 +49,7 @@ struct ConfigurationTests {
 
     @Test func needsNothing() throws {
         let plan = try configuration("{}").plan()
-        #expect(plan.constants["rule_words"] == .integer(0))
+        #expect(plan.constants["summaries"] == .integer(0))
         #expect(plan.counters.map(\.name) == ["reasons"])
         #expect(plan.summary == ["drop malformed packets"])
     }

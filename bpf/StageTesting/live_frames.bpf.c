@@ -69,4 +69,11 @@ SEC("xdp") int live_receive(struct xdp_md *ctx)
     return XDP_PASS;
 }
 
+/* Attached to their peer: the least that can be done to them. */
+SEC("xdp") int live_drop(struct xdp_md *ctx)
+{
+    (void)ctx;
+    return XDP_DROP;
+}
+
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -7,8 +7,10 @@
 
 /* Set before load. What is off is not there: the verifier deletes it. */
 
-/* Words of 64 rules in use. */
-const volatile __u32 rule_words = 0;
+/* How many words of summaries are in use. */
+const volatile __u32 summaries = 0;
+/* Whether there are so few rules that a summary has a bit for each. */
+const volatile __u8 few_rules = 0;
 /* Whether any looks at the payload. */
 const volatile __u8 rules_with_payload = 0;
 /* How they are looked up. */
@@ -54,13 +56,13 @@ struct {
     __type(value, struct dos_rule);
 } rules SEC(".maps");
 
-/* The lowest rank in each word of 64 rules. */
+/* Them by words of 64. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, __u32);
-} first_ranks SEC(".maps");
+    __type(value, struct dos_word);
+} words SEC(".maps");
 
 /* The classes of all fields, one field after the other. */
 struct {
@@ -125,6 +127,14 @@ struct {
     __type(key, __u32);
     __type(value, struct dos_rule_count);
 } rule_counters SEC(".maps");
+
+/* What time it was when this CPU last asked. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dos_tick);
+} ticks SEC(".maps");
 
 /* What became of the packets, by enum dos_reason. */
 struct {

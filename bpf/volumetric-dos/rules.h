@@ -21,8 +21,8 @@ struct dos_walk {
     /* One after the other: the stack is short. */
     union {
         struct dos_payload payload;
-        /* The packet's classes; of fields in use. */
-        struct dos_class *classes[DOS_FIELDS];
+        /* The packet's classes, of the fields that have been looked up. */
+        __u32 classes[DOS_FIELDS];
         /* The packet's DOS_NUMBER_*, while live rules look at it. */
         __u32 numbers[DOS_NUMBERS];
     };
@@ -33,6 +33,22 @@ struct dos_walk {
     __u32 position;
     __u64 matches;
 };
+
+/* The time to within a tick. To ask for jiffies is one load, to ask for the time is not. */
+static __always_inline __u64 dos_coarse_now(void)
+{
+    __u32 zero = 0;
+    struct dos_tick *tick = bpf_map_lookup_elem(&ticks, &zero);
+    __u64 jiffies = bpf_jiffies64();
+
+    if (!tick)
+        return 0;
+    if (tick->jiffies != jiffies) {
+        tick->now = bpf_ktime_get_coarse_ns();
+        tick->jiffies = jiffies;
+    }
+    return tick->now;
+}
 
 /* Counts in a map of struct dos_rule_count. */
 static __always_inline void dos_count(void *counters, __u32 place, __u32 frame, __u32 on_trial)
@@ -47,7 +63,7 @@ static __always_inline void dos_count(void *counters, __u32 place, __u32 frame, 
         count->packets++;
         count->bytes += frame;
     }
-    count->last = bpf_ktime_get_coarse_ns();
+    count->last = dos_coarse_now();
 }
 
 /* `share` of 2^32 packets. */
@@ -124,106 +140,156 @@ static __always_inline enum dos_reason dos_decide(struct dos_walk *walk, void *c
     }
 }
 
-/* Takes the lowest of the matches. 1 ends the walk. */
-static long dos_take_next(__u32 index, void *context)
+/* Takes the lowest of the matches. */
+static __attribute__((noinline)) int dos_take_lowest(struct dos_walk *walk)
 {
-    struct dos_walk *walk = context;
     __u64 bit = walk->matches & -walk->matches;
 
-    (void)index;
-    if (!bit)
-        return 1;
     walk->matches ^= bit;
     dos_take(walk, walk->position + dos_bit_number(bit));
     return 0;
 }
 
-/* Tries the lowest of the words. 1 ends the walk. */
-static long dos_try_word(__u32 index, void *context)
+/* 1 ends the walk. */
+static long dos_take_next(__u32 index, void *context)
 {
     struct dos_walk *walk = context;
-    __u64 bit = walk->summary & -walk->summary;
-    __u64 word = ~0ull;
-    __u32 number;
 
     (void)index;
-    if (!bit)
+    if (!walk->matches)
         return 1;
-    walk->summary ^= bit;
-    number = walk->word + dos_bit_number(bit);
-    if (number >= DOS_WORDS)
-        return 1;
-    if (walk->best != DOS_NO_RULE) {
-        __u32 key = number; /* of its own, or the verifier forgets what `number` is at most */
-        __u32 *first = bpf_map_lookup_elem(&first_ranks, &key);
-
-        if (first && *first > walk->best)
-            return 0;
-    }
-#pragma unroll
-    for (int i = 0; i < DOS_FIELDS; i++) {
-        struct dos_block *block;
-        __u32 place;
-
-        if (!fields[i].used)
-            continue;
-        place = fields[i].blocks + walk->classes[i]->blocks[number / DOS_BLOCK_WORDS];
-        block = bpf_map_lookup_elem(&blocks, &place);
-        if (!block)
-            return 1;
-        word &= block->words[number % DOS_BLOCK_WORDS];
-        if (!word)
-            return 0;
-    }
-    walk->position = number * 64;
-    bit = word & -word;
-    walk->matches = word ^ bit;
-    dos_take(walk, walk->position + dos_bit_number(bit));
-    if (walk->matches)
-        bpf_loop(64, dos_take_next, walk, 0);
+    dos_take_lowest(walk);
     return 0;
 }
 
-/* Finds the packet's class of a field, if rules ask for it. 0 if there is none, which cannot be. */
-static __always_inline int dos_look_up(struct dos_walk *walk, enum dos_field_number field)
+/* Takes the rules from `position` on that match. Mostly there is one, and a call costs less than a loop. */
+static __always_inline void dos_take_matches(struct dos_walk *walk, __u32 position, __u64 matches)
 {
-    __u32 index;
+    walk->position = position;
+    walk->matches = matches;
+    dos_take_lowest(walk);
+    if (walk->matches)
+        bpf_loop(63, dos_take_next, walk, 0);
+}
+
+/* Finds which rules of the lowest word match in full. */
+static __attribute__((noinline)) int dos_try_lowest(struct dos_walk *walk)
+{
+    __u64 bit = walk->summary & -walk->summary;
+    __u64 matches = ~0ull;
+    __u32 number = walk->word + dos_bit_number(bit);
+    __u32 key = number; /* of its own, or the verifier forgets what `number` is at most */
+    struct dos_word *word;
+
+    walk->summary ^= bit;
+    if (number >= DOS_WORDS)
+        return 0;
+    word = bpf_map_lookup_elem(&words, &key);
+    if (!word || word->first_rank > walk->best)
+        return 0;
+#pragma unroll
+    for (int i = 0; i < DOS_FIELDS; i++) {
+        struct dos_class *class;
+        struct dos_block *block;
+        __u32 place;
+
+        if (!fields[i].used || !(word->fields & 1u << i))
+            continue;
+        class = bpf_map_lookup_elem(&classes, &walk->classes[i]);
+        if (!class)
+            return 0;
+        place = fields[i].blocks + class->blocks[number / DOS_BLOCK_WORDS];
+        block = bpf_map_lookup_elem(&blocks, &place);
+        if (!block)
+            return 0;
+        matches &= block->words[number % DOS_BLOCK_WORDS];
+        if (!matches)
+            return 0;
+    }
+    dos_take_matches(walk, number * 64, matches);
+    return 0;
+}
+
+/* 1 ends the walk. */
+static long dos_try_next(__u32 index, void *context)
+{
+    struct dos_walk *walk = context;
+
+    (void)index;
+    if (!walk->summary)
+        return 1;
+    dos_try_lowest(walk);
+    return 0;
+}
+
+/* What is left of the rules, as summaries have them. */
+struct dos_left {
+    __u64 words[DOS_SUMMARIES];
+};
+
+/* Looks the packet's class of a field up and leaves the rules in it, if any is left that asks for the field. */
+static __always_inline void dos_narrow(struct dos_walk *walk, struct dos_left *left, enum dos_field_number field)
+{
+    struct dos_class *class;
+    __u64 asking = 0;
 
     if (!fields[field].used)
-        return 1;
-    index = fields[field].classes + dos_find(field, &walk->packet);
-    walk->classes[field] = bpf_map_lookup_elem(&classes, &index);
-    return walk->classes[field] != 0;
+        return;
+#pragma unroll
+    for (__u32 i = 0; i < DOS_SUMMARIES; i++)
+        if (i < summaries)
+            asking |= left->words[i] & fields[field].asking[i];
+    if (!asking)
+        return;
+    walk->classes[field] = fields[field].classes + dos_find(field, &walk->packet);
+    class = bpf_map_lookup_elem(&classes, &walk->classes[field]);
+    if (!class)
+        return;
+#pragma unroll
+    for (__u32 i = 0; i < DOS_SUMMARIES; i++)
+        if (i < summaries)
+            left->words[i] &= class->summary[i];
 }
 
 /* What the rules say: DOS_PASSED if none of them decides. */
 static __always_inline enum dos_reason dos_try_rules(struct dos_walk *walk)
 {
-    if (!rule_words)
+    struct dos_left left;
+
+    if (!summaries)
         return DOS_PASSED;
+#pragma unroll
+    for (int i = 0; i < DOS_SUMMARIES; i++)
+        left.words[i] = ~0ull;
+    __builtin_memset(walk->classes, 0, sizeof(walk->classes));
     /* One by one: the compiler leaves a part of a loop this large a loop, and then each would be asked which field it
      * is. */
-    if (!(dos_look_up(walk, DOS_SOURCE) && dos_look_up(walk, DOS_DESTINATION) && dos_look_up(walk, DOS_SOURCE_PORT) &&
-          dos_look_up(walk, DOS_DESTINATION_PORT) && dos_look_up(walk, DOS_LENGTH) && dos_look_up(walk, DOS_PROTOCOL) &&
-          dos_look_up(walk, DOS_TCP_FLAGS) && dos_look_up(walk, DOS_TTL) && dos_look_up(walk, DOS_SERVICE) &&
-          dos_look_up(walk, DOS_VLAN) && dos_look_up(walk, DOS_INNER_VLAN)))
-        return DOS_PASSED;
+    dos_narrow(walk, &left, DOS_SOURCE);
+    dos_narrow(walk, &left, DOS_DESTINATION);
+    dos_narrow(walk, &left, DOS_SOURCE_PORT);
+    dos_narrow(walk, &left, DOS_DESTINATION_PORT);
+    dos_narrow(walk, &left, DOS_LENGTH);
+    dos_narrow(walk, &left, DOS_PROTOCOL);
+    dos_narrow(walk, &left, DOS_TCP_FLAGS);
+    dos_narrow(walk, &left, DOS_TTL);
+    dos_narrow(walk, &left, DOS_SERVICE);
+    dos_narrow(walk, &left, DOS_VLAN);
+    dos_narrow(walk, &left, DOS_INNER_VLAN);
 #pragma unroll
     for (__u32 i = 0; i < DOS_SUMMARIES; i++) {
-        __u64 summary = ~0ull;
-
-        if (i * 64 >= rule_words)
+        if (i >= summaries)
             break;
-#pragma unroll
-        for (int field = 0; field < DOS_FIELDS; field++) {
-            if (fields[field].used)
-                summary &= walk->classes[field]->summary[i];
+        if (!left.words[i])
+            continue;
+        if (few_rules) {
+            dos_take_matches(walk, i * 64, left.words[i]);
+            continue;
         }
-        if (summary) {
-            walk->summary = summary;
-            walk->word = i * 64;
-            bpf_loop(64, dos_try_word, walk, 0);
-        }
+        walk->summary = left.words[i];
+        walk->word = i * 64;
+        dos_try_lowest(walk);
+        if (walk->summary)
+            bpf_loop(63, dos_try_next, walk, 0);
     }
     if (walk->best == DOS_NO_RULE)
         return DOS_PASSED;

@@ -67,6 +67,12 @@ enum dos_field_number {
     DOS_FIELDS,
 };
 
+#define DOS_BLOCK_WORDS 8
+#define DOS_BLOCKS      20
+#define DOS_WORDS       (DOS_BLOCKS * DOS_BLOCK_WORDS)
+#define DOS_SUMMARIES   ((DOS_WORDS + 63) / 64)
+#define DOS_MAX_RULES   (DOS_WORDS * 64)
+
 /* Where to find what belongs to a field. */
 struct dos_field {
     /* 0 when no rule asks for it; then there is nothing to look up. */
@@ -78,23 +84,29 @@ struct dos_field {
     __u32 row;
     /* The class of packets that do not have it. */
     __u32 none;
+    __u32 reserved;
+    /* The rules that ask for it, as summaries have them. */
+    __u64 asking[DOS_SUMMARIES];
 };
-
-#define DOS_BLOCK_WORDS 8
-#define DOS_BLOCKS      20
-#define DOS_WORDS       (DOS_BLOCKS * DOS_BLOCK_WORDS)
-#define DOS_SUMMARIES   ((DOS_WORDS + 63) / 64)
-#define DOS_MAX_RULES   (DOS_WORDS * 64)
 
 /* A set of rules; alike blocks are one. */
 struct dos_class {
-    /* A bit for each word of 64 rules: whether any is in the set. */
+    /* A bit for each word of 64 rules: whether any is in the set. Where the rules are few enough, a bit for each rule.
+     */
     __u64 summary[DOS_SUMMARIES];
     __u16 blocks[DOS_BLOCKS];
 };
 
 struct dos_block {
     __u64 words[DOS_BLOCK_WORDS];
+};
+
+/* What a word of 64 rules has in common. */
+struct dos_word {
+    /* The lowest of their ranks. */
+    __u32 first_rank;
+    /* A bit for each field that any of them asks for. */
+    __u32 fields;
 };
 
 /* A class, or another row, for each value of a byte. */
@@ -173,6 +185,12 @@ struct dos_rule {
     __u16 payload_length;
     __u8 payload[DOS_PAYLOAD_BYTES];
     __u8 payload_mask[DOS_PAYLOAD_BYTES];
+};
+
+/* The clock, as it was in a tick of the kernel. */
+struct dos_tick {
+    __u64 jiffies;
+    __u64 now; /* ns of CLOCK_MONOTONIC */
 };
 
 /* What a rule did. */

@@ -108,16 +108,26 @@ private final class SentCounter: Sendable {
 }
 
 extension Lab {
+    /// Attaches a native program that drops every frame and does nothing else, until the lab ends: what a flood costs
+    /// at least.
+    public func dropAll(on interface: String) throws {
+        try attach("live_drop", to: interface, netns: nil)
+    }
+
     /// Gives an interface the native program without which it does not send XDP frames, once.
     fileprivate func makeLive(_ interface: String, netns: String?) throws {
+        try attach("live_receive", to: interface, netns: netns)
+    }
+
+    private func attach(_ program: String, to interface: String, netns: String?) throws {
         let key = "\(interface)@\(netns ?? "")"
         guard !holds(key) else { return }
         hold(
             try inNamespace(netns) {
                 guard let index = XDP.interfaceIndex(interface) else { throw LabError("find interface '\(interface)'") }
                 let object = try BPFObject(bytes: LiveFrames.object, name: "live_frames")
-                try object.loadXDP(program: "live_receive", frags: true)
-                return LinkHolder(try XDP.attach(object.program("live_receive"), to: index, mode: .native))
+                try object.loadXDP(program: program, frags: true)
+                return LinkHolder(try XDP.attach(object.program(program), to: index, mode: .native))
             }, as: key)
     }
 }

@@ -4,10 +4,9 @@ internal import StageKit
 
 /// The classes of one field and the blocks that they consist of, each of them once.
 struct ClassPool {
-    /// `DOS_BLOCK_WORDS`, `DOS_BLOCKS` and `DOS_SUMMARIES`.
+    /// `DOS_BLOCK_WORDS` and `DOS_BLOCKS`.
     static let blockWords = 8
     static let blocks = 20
-    static let summaries = 3
 
     private(set) var blocks: [[UInt64]] = []
     private(set) var classes: [[Int]] = []
@@ -34,17 +33,9 @@ struct ClassPool {
     }
 
     /// Each a `struct dos_class`.
-    var packedClasses: [Bytes] {
+    func packedClasses(few: Bool) -> [Bytes] {
         classes.map { numbers in
-            var summary = [UInt64](repeating: 0, count: Self.summaries)
-            for (index, number) in numbers.enumerated() {
-                for (offset, word) in blocks[number].enumerated() where word != 0 {
-                    let place = index * Self.blockWords + offset
-                    summary[place / 64] |= 1 << UInt64(place % 64)
-                }
-            }
-            var bytes = Bytes()
-            for word in summary { bytes.append(word) }
+            var bytes = RuleSet(words: numbers.flatMap { blocks[$0] }).summary(few: few)
             for index in 0..<Self.blocks { bytes.append(UInt16(index < numbers.count ? numbers[index] : 0)) }
             return bytes
         }

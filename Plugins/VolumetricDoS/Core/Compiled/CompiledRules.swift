@@ -4,8 +4,8 @@ internal import StageKit
 
 /// Rules as the program looks them up: what bpf/volumetric-dos/types.h lays out. Change both, and the tests will tell.
 struct CompiledRules {
-    /// The rules' places in the configuration, in their order of bits.
-    let ranks: [Int]
+    /// The rules' places in the configuration, in their order of bits; nil for a bit that is no rule's.
+    let ranks: [Int?]
     let fields: [FieldClasses]
     private var rows = Rows()
     private var trees = AddressTrees()
@@ -17,17 +17,18 @@ struct CompiledRules {
 
     /// - Throws: ``StageError`` for ranges that are too many and overlap in too many ways.
     init(_ rules: [Rule]) throws(StageError) {
-        ranks = Self.order(rules)
-        let ordered = ranks.map { rules[$0] }
+        ranks = Rule.inOrderOfBits(rules)
+        let ordered = ranks.map { rank in rank.map { rules[$0] } }
         let found = Field.allCases.compactMap { FieldClasses($0, ordered, isNeeded: false) }
         // Rules on the payload alone are in the classes of some field too.
         let fallback = found.isEmpty && !rules.isEmpty ? FieldClasses(.protocol, ordered, isNeeded: true) : nil
         fields = found + [fallback].compactMap(\.self)
         looksAtPayload = rules.contains { $0.payload != nil }
         var limits: [Bytes] = []
-        packedRules = zip(ranks, ordered).map { rank, rule in
-            if let limit = rule.limit { limits.append(limit.packed(in: rule.place(rank))) }
-            return rule.packed(rank: rank, limit: max(0, limits.count - 1))
+        packedRules = ranks.map { rank in
+            guard let rank else { return Rule().packed(rank: Int(UInt32.max), limit: 0) }
+            if let limit = rules[rank].limit { limits.append(limit.packed(in: rules[rank].place(rank))) }
+            return rules[rank].packed(rank: rank, limit: max(0, limits.count - 1))
         }
         packedLimits = limits
         for field in fields {
@@ -40,24 +41,15 @@ struct CompiledRules {
         pack()
     }
 
-    /// Rules that decide first, then by what they ask for: rules alike are held against a packet 64 at a time.
-    private static func order(_ rules: [Rule]) -> [Int] {
-        let shapes = rules.map { rule in
-            Field.allCases.reduce(rule.decides ? 0 : 1 << Field.allCases.count) { shape, field in
-                shape | (rule.intervals(field, field.domains[0]) == nil ? 0 : 1 << field.rawValue)
-            }
-        }
-        return rules.indices.sorted { (shapes[$0], $0) < (shapes[$1], $1) }
-    }
-
     private mutating func pack() {
         var (classes, blocks) = (0, 0)
         for number in Field.allCases {
             let field = fields.first { $0.field == number }
             let first = field.map { row(of: $0) } ?? 0
-            for value in [field == nil ? 0 : 1, classes, blocks, first, field?.none ?? 0] {
+            for value in [field == nil ? 0 : 1, classes, blocks, first, field?.none ?? 0, 0] {
                 packedFields.append(UInt32(value))
             }
+            packedFields.append(bytes: (field?.asking ?? RuleSet(rules: 0)).summary(few: isFew).raw)
             classes += field?.pool.classes.count ?? 0
             blocks += field?.pool.blocks.count ?? 0
         }
@@ -76,20 +68,34 @@ struct CompiledRules {
         }
     }
 
+    /// Whether a summary has a bit for each rule.
+    private var isFew: Bool { ranks.count <= RuleSet.few }
+
     var constants: [String: Constant] {
-        [
-            "rule_words": .integer(Int64((ranks.count + 63) / 64)), "fields": .bytes(packedFields),
+        let words = (ranks.count + 63) / 64
+        return [
+            "summaries": .integer(Int64(isFew ? words : (words + 63) / 64)), "few_rules": .boolean(isFew),
+            "fields": .bytes(packedFields),
             "trees": .bytes(packedTrees), "rules_with_payload": .boolean(looksAtPayload),
         ]
     }
 
-    var maps: [String: MapPlan] {
-        let firstRanks = stride(from: 0, to: ranks.count, by: 64).map { start in
-            Bytes(number: UInt32(ranks[start..<min(ranks.count, start + 64)].min() ?? 0))
+    /// Each a `struct dos_word`.
+    private var packedWords: [Bytes] {
+        stride(from: 0, to: ranks.count, by: 64).map { start in
+            var bytes = Bytes(number: UInt32(ranks[start..<min(ranks.count, start + 64)].compactMap(\.self).min() ?? 0))
+            bytes.append(
+                fields.reduce(UInt32(0)) { mask, field in
+                    field.asking.words[start / 64] == 0 ? mask : mask | 1 << UInt32(field.field.rawValue)
+                })
+            return bytes
         }
-        return [
-            "rules": MapPlan(array: packedRules), "first_ranks": MapPlan(array: firstRanks),
-            "classes": MapPlan(array: fields.flatMap(\.pool.packedClasses)),
+    }
+
+    var maps: [String: MapPlan] {
+        [
+            "rules": MapPlan(array: packedRules), "words": MapPlan(array: packedWords),
+            "classes": MapPlan(array: fields.flatMap { $0.pool.packedClasses(few: isFew) }),
             "blocks": MapPlan(array: fields.flatMap(\.pool.packedBlocks)),
             "rule_limits": MapPlan(array: packedLimits),
             "rows": MapPlan(array: rows.packed), "nodes": MapPlan(array: trees.nodes),

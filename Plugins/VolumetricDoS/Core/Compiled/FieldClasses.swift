@@ -10,20 +10,25 @@ struct Segment: Equatable {
 /// What the rules, in their order of bits, want of one field.
 struct FieldClasses {
     let field: Field
+    /// The rules that ask for it.
+    let asking: RuleSet
     private(set) var pool = ClassPool()
     /// One for each of the field's domains, from value 0 on.
     private(set) var segments: [[Segment]] = []
     /// The class of packets that do not have the field.
     private(set) var none = 0
 
-    /// - Parameter isNeeded: Even if no rule asks for the field; otherwise nil then.
-    init?(_ field: Field, _ rules: [Rule], isNeeded: Bool) {
-        guard isNeeded || rules.contains(where: { $0.intervals(field, field.domains[0]) != nil }) else { return nil }
-        self.field = field
-        var indifferent = RuleSet(rules: rules.count)
-        for (position, rule) in rules.enumerated() where rule.intervals(field, field.domains[0]) == nil {
-            indifferent.flip(position)
+    /// - Parameter isNeeded: Even if no rule asks for the field, and then for all rules; otherwise nil.
+    init?(_ field: Field, _ rules: [Rule?], isNeeded: Bool) {
+        var (asking, indifferent) = (RuleSet(rules: rules.count), RuleSet(rules: rules.count))
+        for case (let position, let rule?) in rules.enumerated() {
+            let asks = rule.intervals(field, field.domains[0]) != nil
+            if !asks { indifferent.flip(position) }
+            if asks || isNeeded { asking.flip(position) }
         }
+        guard !asking.isEmpty else { return nil }
+        self.field = field
+        self.asking = asking
         let blocks = (0..<(indifferent.words.count + ClassPool.blockWords - 1) / ClassPool.blockWords)
             .map { pool.block($0, of: indifferent) }
         none = pool.number(of: blocks)
@@ -35,10 +40,10 @@ struct FieldClasses {
 
     /// Walks all values from the first one to the last, and changes the set wherever a rule's interval begins or ends.
     private mutating func sweep(
-        _ rules: [Rule], _ domain: Domain, from indifferent: RuleSet, _ blocks: [Int]
+        _ rules: [Rule?], _ domain: Domain, from indifferent: RuleSet, _ blocks: [Int]
     ) -> [Segment] {
         var changes: [(value: UInt128, position: Int)] = []
-        for (position, rule) in rules.enumerated() {
+        for case (let position, let rule?) in rules.enumerated() {
             for interval in rule.intervals(field, domain) ?? [] {
                 changes.append((interval.first, position))
                 if interval.last < domain.last { changes.append((interval.last + 1, position)) }

@@ -22,7 +22,7 @@ extension CompiledRules {
             var word = word
             while word != 0 {
                 let position = index * 64 + word.trailingZeroBitCount
-                if position < ranks.count { found.append(ranks[position]) }
+                if position < ranks.count, let rank = ranks[position] { found.append(rank) }
                 word &= word - 1
             }
         }

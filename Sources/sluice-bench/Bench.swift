@@ -39,6 +39,7 @@ enum Bench {
             ("chains of pass-on stages, a packet through the root by test run", ChainBench.run),
             ("the volumetric-dos stage alone, beside xdp-filter", DoSBench.run),
             ("live frames dropped by one core, volumetric-dos", DropBench.run),
+            ("changes of 10,000 rules", RuleChangeBench.run),
             ("objects of others: alone, and adopted into a chain", AdoptionBench.run),
             ("flips in a flood of live frames", FlipBench.run),
             ("canaries", CanaryBench.run),

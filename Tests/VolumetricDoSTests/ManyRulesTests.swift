@@ -62,6 +62,38 @@ struct ManyRulesTests {
         }
     }
 
+    /// Two sets that both let all of these packets pass: when tables of the one get among those of the other, they do not.
+    /// So whoever replaces one by the other while such packets flow notices if any is judged by half of each.
+    @Test(arguments: ["classes", "blocks"])
+    func halfOfAnotherSetIsNoticed(map: String) throws {
+        let count = 1000
+        func rules(_ isFirst: Bool) throws -> [Rule] {
+            try (0..<count).map { number in
+                let place = isFirst ? number : count - 1 - number
+                let source = try IPPrefix("10.64.\(place / 256).\(place % 256)/32")
+                return isFirst
+                    ? Rule(source: source, destinationPort: NumberSet(2, 2), action: .pass)
+                    : Rule(source: source, sourcePort: NumberSet(1, 1), action: .pass)
+            } + [Rule(protocol: .udp)]
+        }
+        let one = try Configuration(rules: rules(true)).plan()
+        let other = try Configuration(rules: rules(false)).plan()
+        func passes(_ plan: StagePlan) throws -> Int {
+            let stage = try StageUnderTest(plan, objects: StageUnderTest.objects(of: "volumetric-dos-1_0"))
+            var passed = 0
+            for number in 0..<count {
+                let source = IPAddress("10.64.\(number / 256).\(number % 256)")!
+                let frame = Packet.bytes(.ethernet(), .ipv4(from: source, to: "10.9.0.1"), .udp(from: 1, to: 2))
+                if try stage.run(frame).verdict == .next { passed += 1 }
+            }
+            return passed
+        }
+        #expect(try passes(one) == count && passes(other) == count)
+        var mixed = one
+        mixed.maps[map] = other.maps[map]
+        #expect(try passes(mixed) < count / 2)
+    }
+
     @Test func rangesMayOverlapAtRandom() throws {
         var random = SeededGenerator(seed: 1)
         var rules: [Rule] = []

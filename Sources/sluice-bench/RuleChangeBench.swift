@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BPF
+import Foundation
 import StageKit
 import StageTesting
 
@@ -30,11 +31,41 @@ enum RuleChangeBench {
             removed.add(
                 try milliseconds(until: .pass, site) { try site.must("rule", "remove", "xdp:edge0", "dos", "new") })
         }
+        let withRules = try mapMemory(site)
+        try site.apply(
+            """
+            chains:
+              - hook: xdp:edge0
+                stages:
+                  - name: dos
+                    plugin: volumetric-dos
+                    config: {buckets: 1048576, limits: [{per: source, packets-per-second: 100}]}
+            """)
+        let withSources = try mapMemory(site)
         return [
+            Figure("maps of 10,000 rules", "MiB", withRules, note: "of mixed fields"),
+            Figure("maps of no rule and 1,048,576 buckets", "MiB", withSources, note: "one for each source at a time"),
             Figure("apply that replaces 10,000 rules", "ms", replaced),
             Figure("rule add to 10,000 rules", "ms", added, note: "goal 50"),
             Figure("rule remove from 10,000 rules", "ms", removed, note: "goal 50"),
         ]
+    }
+
+    /// What the kernel says that the maps of the live generation take, the counters of all CPUs included.
+    private static func mapMemory(_ site: LabSite) throws -> Series {
+        let pins = try site.pins()
+        let generations = pins.compactMap { $0.wholeMatch(of: /.*\/g(\d+)/).flatMap { Int($0.1) } }
+        let live = ["g\(generations.max() ?? 0)", "state"].map { "\(site.hookFolder)/\($0)/" }
+        var total = 0.0
+        for pin in pins where live.contains(where: pin.hasPrefix) {
+            guard let map = try? BPFMap.pinned(at: pin) else { continue }
+            let lines = try String(contentsOfFile: "/proc/self/fdinfo/\(map.fd.raw)", encoding: .utf8).split(separator: "\n")
+            let memory = lines.first { $0.hasPrefix("memlock:") }?.split(separator: "\t").last
+            total += memory.flatMap { Double($0) } ?? 0
+        }
+        var series = Series()
+        series.add(total / 1_048_576)
+        return series
     }
 
     /// The change must have had its effect when the command line returns.

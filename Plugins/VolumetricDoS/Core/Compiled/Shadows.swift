@@ -9,12 +9,13 @@ extension CompiledRules {
         }
     }
 
-    /// The rules that agree to one packet of a rule's, and ask for nothing that it does not ask for.
+    /// The rules that agree to the first and the last values that a rule does, and ask for nothing that it does not ask
+    /// for: few more than cover it.
     private func candidates(_ rule: Rule) -> [Int] {
         var words = [UInt64](repeating: .max, count: (ranks.count + 63) / 64)
         for field in fields {
-            for (index, word) in field.words(of: field.class(of: rule)).prefix(words.count).enumerated() {
-                words[index] &= word
+            for number in field.classes(of: rule) {
+                for (index, word) in field.words(of: number).prefix(words.count).enumerated() { words[index] &= word }
             }
         }
         var found: [Int] = []
@@ -31,13 +32,15 @@ extension CompiledRules {
 }
 
 extension FieldClasses {
-    /// That of the first value that a rule agrees to; of packets without the field if it asks for none.
-    fileprivate func `class`(of rule: Rule) -> Int {
+    /// Those of the first and the last value that a rule agrees to; that of packets without the field if it asks for
+    /// none.
+    fileprivate func classes(of rule: Rule) -> [Int] {
         for (domain, segments) in zip(field.domains, self.segments) {
-            guard let intervals = rule.intervals(field, domain) else { return none }
-            if let first = intervals.first { return segments[segments.before(first.first)].class }
+            guard let intervals = rule.intervals(field, domain) else { return [none] }
+            let ends = [intervals.map(\.first).min(), intervals.map(\.last).max()].compactMap(\.self)
+            if !ends.isEmpty { return ends.map { segments[segments.before($0)].class } }
         }
-        return none
+        return [none]
     }
 
     fileprivate func words(of number: Int) -> [UInt64] {

@@ -22,6 +22,9 @@ public struct MapType: RawRepresentable, Sendable, Hashable, CustomStringConvert
     /// Whether each CPU has its own value.
     public var isPerCPU: Bool { [.perCPUHash, .perCPUArray, .lruPerCPUHash].contains(self) }
 
+    /// Whether every index always has a value.
+    public var isArray: Bool { [.array, .perCPUArray].contains(self) }
+
     /// Whether keys come and go, up to `max_entries` of them.
     public var isHash: Bool { [.hash, .perCPUHash, .lruHash, .lruPerCPUHash].contains(self) }
 

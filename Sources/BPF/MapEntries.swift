@@ -36,6 +36,16 @@ extension BPFMap {
         return (Array(found.prefix(limit)), more)
     }
 
+    /// All entries, values as the kernel copies them (``wholeValueSize``); of an array those that are not zero.
+    public func wholeEntries() throws(BPFError) -> [(key: [UInt8], value: [UInt8])] {
+        var found: [(key: [UInt8], value: [UInt8])] = []
+        for entry in try entries(limit: maxEntries).entries
+        where !type.isArray || entry.values.contains(where: { $0.contains { $0 != 0 } }) {
+            found.append((entry.key, whole(entry.values)))
+        }
+        return found
+    }
+
     /// Whether a key has a value.
     public func lookupAny(key: [UInt8]) throws(BPFError) -> Bool {
         try type.isPerCPU ? lookupPerCPU(key: key) != nil : lookup(key: key) != nil

@@ -53,13 +53,18 @@ public struct PlanContext: Codable, Sendable, Equatable {
     public var taiOffset: Int64
     /// `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`) at `time`, in nanoseconds.
     public var monotonic: UInt64
+    /// Possible CPUs: so many values an entry of a per-CPU map has, each rounded up to eight bytes.
+    public var cpus: Int
 
-    public init(hook: String, stage: String, time: Int64 = 0, taiOffset: Int64 = 0, monotonic: UInt64 = 0) {
+    public init(
+        hook: String, stage: String, time: Int64 = 0, taiOffset: Int64 = 0, monotonic: UInt64 = 0, cpus: Int = 1
+    ) {
         self.hook = hook
         self.stage = stage
         self.time = time
         self.taiOffset = taiOffset
         self.monotonic = monotonic
+        self.cpus = cpus
     }
 }
 
@@ -72,6 +77,7 @@ extension PlanContext {
             stage: try container.decode(String.self, forKey: .stage),
             time: try container.decodeIfPresent(Int64.self, forKey: .time) ?? 0,
             taiOffset: try container.decodeIfPresent(Int64.self, forKey: .taiOffset) ?? 0,
-            monotonic: try container.decodeIfPresent(UInt64.self, forKey: .monotonic) ?? 0)
+            monotonic: try container.decodeIfPresent(UInt64.self, forKey: .monotonic) ?? 0,
+            cpus: try container.decodeIfPresent(Int.self, forKey: .cpus) ?? 1)
     }
 }

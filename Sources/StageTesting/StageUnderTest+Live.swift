@@ -4,15 +4,17 @@ internal import BPF
 public import StageKit
 
 extension StageUnderTest {
-    /// What the plugin is shown of the stage: every entry of the plan's ``StagePlan/live`` maps.
+    /// What the plugin is shown of the stage: the entries of the plan's ``StagePlan/live`` maps, of arrays those that
+    /// are not zero.
     public func liveMaps() throws -> [String: [MapEntry]] {
         try plan.live.reduce(into: [:]) { maps, name in
             let map = try object.loadedMap(name)
-            maps[name] = try map.entries(limit: map.maxEntries).entries.map {
-                MapEntry(key: Bytes($0.key), value: Bytes(map.whole($0.values)))
-            }
+            maps[name] = try map.wholeEntries().map { MapEntry(key: Bytes($0.key), value: Bytes($0.value)) }
         }
     }
+
+    /// `context.cpus` of what the plugin is asked.
+    public var possibleCPUs: Int { BPFMap.possibleCPUs }
 
     /// Does what the plugin's `change` says, as the manager does.
     public func make(_ change: StageChange) throws {

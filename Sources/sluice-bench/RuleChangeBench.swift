@@ -59,7 +59,8 @@ enum RuleChangeBench {
         var total = 0.0
         for pin in pins where live.contains(where: pin.hasPrefix) {
             guard let map = try? BPFMap.pinned(at: pin) else { continue }
-            let lines = try String(contentsOfFile: "/proc/self/fdinfo/\(map.fd.raw)", encoding: .utf8).split(separator: "\n")
+            let lines = try String(contentsOfFile: "/proc/self/fdinfo/\(map.fd.raw)", encoding: .utf8).split(
+                separator: "\n")
             let memory = lines.first { $0.hasPrefix("memlock:") }?.split(separator: "\t").last
             total += memory.flatMap { Double($0) } ?? 0
         }

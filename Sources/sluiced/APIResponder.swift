@@ -126,7 +126,8 @@ struct APIResponder: Sendable {
                     code: "invalid-request",
                     message: "\(request.method.rawValue) \(request.uri.path) takes no body; leave it out")
             }
-            throw .init(code: "too-large", message: "the request's body has more than \(limit) bytes; ask for less at once")
+            throw .init(
+                code: "too-large", message: "the request's body has more than \(limit) bytes; ask for less at once")
         } catch {
             throw .init(code: "invalid-request", message: "the request's body broke off: \(error)")
         }

@@ -16,7 +16,7 @@ private struct LiveStage {
         stage = try .version1_0(configuration)
     }
 
-    static func context(_ ahead: Int64 = 0) -> PlanContext {
+    func context(_ ahead: Int64 = 0) -> PlanContext {
         var (tai, real, monotonic) = (timespec(), timespec(), timespec())
         clock_gettime(11, &tai)
         clock_gettime(CLOCK_REALTIME, &real)
@@ -24,14 +24,14 @@ private struct LiveStage {
         return PlanContext(
             hook: "xdp:eth0", stage: "dos", time: Int64(real.tv_sec) + ahead,
             taiOffset: Int64(tai.tv_sec) - Int64(real.tv_sec),
-            monotonic: UInt64(monotonic.tv_sec) * 1_000_000_000 + UInt64(monotonic.tv_nsec))
+            monotonic: UInt64(monotonic.tv_sec) * 1_000_000_000 + UInt64(monotonic.tv_nsec), cpus: stage.possibleCPUs)
     }
 
     @discardableResult
     func change(_ request: JSON, ahead: Int64 = 0) throws -> [String] {
         let change = try LiveRules.change(
             ChangeRequest(
-                context: Self.context(ahead), request: request, labels: stage.labels, maps: stage.liveMaps()))
+                context: context(ahead), request: request, labels: stage.labels, maps: stage.liveMaps()))
         try stage.make(change)
         return change.summary
     }
@@ -44,7 +44,7 @@ private struct LiveStage {
         ]
         return try LiveRules.inspect(
             InspectRequest(
-                configuration: JSON(encoding: configuration), context: Self.context(), request: ["list": "rules"],
+                configuration: JSON(encoding: configuration), context: context(), request: ["list": "rules"],
                 labels: stage.labels, maps: stage.liveMaps(), counters: counters)
         ).rows
     }

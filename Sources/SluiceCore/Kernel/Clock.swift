@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import BPF
 internal import Foundation
 internal import Glibc
 internal import StageKit
@@ -35,6 +36,6 @@ extension PlanContext {
         let ahead = Double(Clock.nanoseconds(CLOCK_TAI) - time) / 1e9
         self.init(
             hook: hook.description, stage: stage, time: time / 1_000_000_000, taiOffset: Int64(ahead.rounded()),
-            monotonic: UInt64(Clock.nanoseconds(CLOCK_MONOTONIC)))
+            monotonic: UInt64(Clock.nanoseconds(CLOCK_MONOTONIC)), cpus: BPFMap.possibleCPUs)
     }
 }

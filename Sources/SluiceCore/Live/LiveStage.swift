@@ -30,13 +30,12 @@ struct LiveStage {
         manifest.state[map].map { directory.state(stage: name, map: map, schema: $0) }
     }
 
-    /// What is in the maps that may be changed.
+    /// What is in the maps that may be changed; of arrays what is not zero.
     func contents() throws -> [String: [MapEntry]] {
         try Dictionary(
             uniqueKeysWithValues: stored.maps.map { name in
                 let map = try BPFMap.pinned(at: pin(name))
-                let entries = try map.entries(limit: map.maxEntries).entries
-                return (name, entries.map { MapEntry(key: Bytes($0.key), value: Bytes(map.whole($0.values))) })
+                return (name, try map.wholeEntries().map { MapEntry(key: Bytes($0.key), value: Bytes($0.value)) })
             })
     }
 
@@ -87,6 +86,8 @@ struct LiveStage {
                 let map = try BPFMap.pinned(at: pin(name))
                 if let old = before[name]?.first(where: { $0.key == key }) {
                     try map.update(key: key.raw, whole: old.value.raw)
+                } else if map.type.isArray {
+                    try map.update(key: key.raw, whole: [UInt8](repeating: 0, count: map.wholeValueSize))
                 } else {
                     try map.delete(key: key.raw)
                 }

@@ -142,10 +142,10 @@ extension Manager {
         let why =
             switch error.errno {
             case .tooBig?:
-                [.array, .perCPUArray].contains(map.type)
+                map.type.isArray
                     ? "an array has indices from 0 to \(map.maxEntries - 1)"
                     : "it is full: it holds \(map.maxEntries) entries"
-            case .invalid? where [.array, .perCPUArray].contains(map.type):
+            case .invalid? where map.type.isArray:
                 "an array's entries cannot be removed, only set"
             default: "\(error)"
             }

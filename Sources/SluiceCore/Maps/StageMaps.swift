@@ -46,7 +46,7 @@ extension Manager {
     /// How many entries a map has, as far as they are counted; nil where they cannot be.
     private static func count(_ map: borrowing BPFMap) -> (entries: Int, more: Bool)? {
         // Every index of an array is there.
-        if [.array, .perCPUArray].contains(map.type) { return (map.maxEntries, false) }
+        if map.type.isArray { return (map.maxEntries, false) }
         return (try? map.entries(limit: countLimit)).map { ($0.entries.count, $0.more) }
     }
 

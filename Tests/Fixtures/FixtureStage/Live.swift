@@ -77,10 +77,10 @@ enum Live {
 
     static func change(_ request: ChangeRequest) throws -> StageChange {
         let asked = try request.request.decode(Request.self)
-        guard let entries = request.maps["live_slots"], let hits = request.maps["live_hits"]?.first?.value,
-            let labels = request.labels["slots"]
-        else { throw StageError("the manager does not show the maps") }
-        var slots = entries.map { Slot($0.value) }
+        guard let entries = request.maps["live_slots"], let labels = request.labels["slots"] else {
+            throw StageError("the manager does not show the maps")
+        }
+        var slots = Self.slots(entries)
         var (changed, ports, summary): ([Int], [MapEntry], [String]) = ([], [], [])
         for (index, rule) in (asked.add ?? []).enumerated() {
             guard (1...65535).contains(rule.port) else {
@@ -111,7 +111,8 @@ enum Live {
             changed.append(slot)
             summary.append("removed rule \(name)")
         }
-        let none = Bytes([UInt8](repeating: 0, count: hits.raw.count))
+        // Packets and last, of each CPU.
+        let none = Bytes([UInt8](repeating: 0, count: request.context.cpus * 16))
         var change = StageChange(
             updates: [
                 MapUpdate(map: "live_hits", entries: changed.map { MapEntry(key: number(UInt32($0)), value: none) }),
@@ -124,10 +125,17 @@ enum Live {
         return change
     }
 
+    /// All of them; those that are zero are not shown.
+    private static func slots(_ entries: [MapEntry]) -> [Slot] {
+        var slots = [Slot](repeating: Slot(port: 0, name: ""), count: slots)
+        for entry in entries { slots[Int(entry.key.raw[0])] = Slot(entry.value) }
+        return slots
+    }
+
     static func inspect(_ request: InspectRequest) throws -> StageTable {
         guard request.request == ["list": "rules"] else { throw StageError("it lists rules and nothing else") }
         let ports = try request.configuration.decode(FixtureStage.Configuration.self).ports ?? []
-        let slots = (request.maps["live_slots"] ?? []).map { Slot($0.value) }
+        let slots = Self.slots(request.maps["live_slots"] ?? [])
         let counters = request.counters["slots"] ?? []
         var rows = ports.map { port -> [JSON] in ["configured", .integer(Int64(port)), nil, nil] }
         for (slot, values) in zip(slots, counters) where slot.port != 0 {

@@ -77,14 +77,11 @@ extension LiveRules {
         let (written, freed) = (added.sorted(), freed.sorted())
         var updates: [MapUpdate] = []
         if !written.isEmpty {
-            let zeros = Bytes(
-                [UInt8](repeating: 0, count: request.maps[LiveMaps.counters]?.first?.value.raw.count ?? 0))
-            if !zeros.raw.isEmpty {
-                updates.append(
-                    MapUpdate(
-                        map: LiveMaps.counters,
-                        entries: written.map { MapEntry(key: Bytes(number: UInt32($0)), value: zeros) }))
-            }
+            let zeros = Bytes([UInt8](repeating: 0, count: request.context.cpus * Self.countSize))
+            updates.append(
+                MapUpdate(
+                    map: LiveMaps.counters,
+                    entries: written.map { MapEntry(key: Bytes(number: UInt32($0)), value: zeros) }))
             updates.append(MapUpdate(map: LiveMaps.rules, entries: written.map { entry($0) }))
         }
         if !(written.isEmpty && freed.isEmpty) {

@@ -65,7 +65,7 @@ extension LiveRules {
     /// A `struct dos_rule_count` of each CPU: the sums, and when it last counted, in seconds since 1970.
     private static func counts(_ value: Bytes, in context: PlanContext) -> [UInt64] {
         var counts: [UInt64] = [0, 0, 0, 0]
-        for start in stride(from: 0, to: value.raw.count - 31, by: 32) {
+        for start in stride(from: 0, to: value.raw.count - countSize + 1, by: countSize) {
             for column in 0..<4 {
                 let number: UInt64 = value.number(at: start + column * 8)
                 counts[column] = column == 3 ? max(counts[3], number) : counts[column] + number

@@ -18,6 +18,8 @@ enum LiveMaps {
 public struct LiveRules {
     /// `DOS_LIVE_RULES`.
     static let places = 256
+    /// The size of a `struct dos_rule_count`.
+    static let countSize = 32
     /// Seconds after which no packet looks at a place that was freed: of a program that runs for microseconds.
     static let rest: Int64 = 2
     /// Where orders begin, with room before.

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "choose.h"
+#include "link.h"
+
+#define L4LB_TTL 64
+/* Outer ports are from here up. */
+#define L4LB_FIRST_PORT 0xc000
+
+static __always_inline __u16 l4lb_fold(__u32 sum)
+{
+    sum = (sum & 0xffff) + (sum >> 16);
+    return ~((sum & 0xffff) + (sum >> 16));
+}
+
+/* IPv4's checksum of a header without options. */
+static __always_inline __u16 l4lb_checksum_v4(const struct iphdr *ip)
+{
+    const __u16 *words = (const __u16 *)ip;
+    __u32 sum = 0;
+
+#pragma unroll
+    for (int i = 0; i < 10; i++)
+        sum += words[i];
+    return l4lb_fold(sum);
+}
+
+static __always_inline int l4lb_write_v4(void *start, void *end, const struct l4lb_packet *packet,
+                                         const struct l4lb_server *server, __u8 protocol, __u32 total)
+{
+    struct iphdr *ip = start;
+
+    if ((void *)(ip + 1) > end)
+        return -1;
+    *ip = (struct iphdr){
+        .version = 4,
+        .ihl = sizeof(*ip) / 4,
+        .tos = packet->tos,
+        .tot_len = bpf_htons(total),
+        .frag_off = bpf_htons(L4LB_FRAGMENT_DF),
+        .ttl = L4LB_TTL,
+        .protocol = protocol,
+        .saddr = source_v4,
+        .daddr = server->address.low >> 32,
+    };
+    ip->check = l4lb_checksum_v4(ip);
+    return 0;
+}
+
+static __always_inline int l4lb_write_v6(void *start, void *end, const struct l4lb_packet *packet,
+                                         const struct l4lb_server *server, __u8 protocol, __u32 total)
+{
+    struct ipv6hdr *ip = start;
+
+    if ((void *)(ip + 1) > end)
+        return -1;
+    /* A flow label, for routers that spread tunnels by it. */
+    *(__be32 *)ip = bpf_htonl(6u << 28 | (__u32)packet->tos << 20 | (packet->hash >> 44));
+    ip->payload_len = bpf_htons(total - sizeof(*ip));
+    ip->nexthdr = protocol;
+    ip->hop_limit = L4LB_TTL;
+    *(volatile __u64 *)&ip->saddr.in6_u.u6_addr32[0] = source_v6.high;
+    *(volatile __u64 *)&ip->saddr.in6_u.u6_addr32[2] = source_v6.low;
+    *(volatile __u64 *)&ip->daddr.in6_u.u6_addr32[0] = server->address.high;
+    *(volatile __u64 *)&ip->daddr.in6_u.u6_addr32[2] = server->address.low;
+    return 0;
+}
+
+static __always_inline int l4lb_write_gue(void *start, void *end, const struct l4lb_packet *packet)
+{
+    struct udphdr *udp = start;
+    struct l4lb_gue *gue = (void *)(udp + 1);
+    const struct l4lb_way *way = &packet->way;
+
+    if ((void *)(gue + 1) > end)
+        return -1;
+    udp->source = bpf_htons(L4LB_FIRST_PORT | (__u16)(packet->hash >> 50));
+    udp->dest = bpf_htons(gue_port);
+    udp->len = bpf_htons(sizeof(*udp) + sizeof(*gue) + packet->total);
+    udp->check = 0;
+    *gue = (struct l4lb_gue){
+        .length = sizeof(*gue) / 4 - 1,
+        .protocol = packet->flow.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6,
+        .magic = L4LB_GUE_MAGIC,
+        .next = L4LB_GUE_VERSION << 4 | packet->place,
+        .hops = {bpf_htons(way->servers[1]), bpf_htons(way->servers[2]), bpf_htons(way->servers[3])},
+    };
+    return 0;
+}
+
+/* Writes the outer headers of a packet to packet->server into room that is there. */
+L4LB_STEP l4lb_write_outer(struct xdp_md *ctx, struct l4lb_packet *packet)
+{
+    void *start, *end = l4lb_end(ctx);
+    struct l4lb_server *server;
+    __u32 total, gue;
+    __u8 protocol;
+
+    if (!packet)
+        return -1;
+    server = l4lb_server_of(packet->server);
+    if (!server)
+        return -1;
+    start = l4lb_at(ctx, packet->link);
+    gue = packet->encapsulation == L4LB_GUE;
+    protocol = gue ? IPPROTO_UDP : packet->flow.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+    total = packet->total + (gue ? sizeof(struct udphdr) + sizeof(struct l4lb_gue) : 0);
+    if (server->family == 4) {
+        if (l4lb_write_v4(start, end, packet, server, protocol, total + sizeof(struct iphdr)))
+            return -1;
+        start += sizeof(struct iphdr);
+    } else {
+        if (l4lb_write_v6(start, end, packet, server, protocol, total + sizeof(struct ipv6hdr)))
+            return -1;
+        start += sizeof(struct ipv6hdr);
+    }
+    return gue ? l4lb_write_gue(start, end, packet) : 0;
+}

@@ -29,7 +29,7 @@ static __always_inline __u64 l4lb_word_of(const __u64 *live, const struct l4lb_s
 
 static __always_inline enum l4lb_state l4lb_state_of(__u64 word)
 {
-    return word >> 16 & 0xffff;
+    return word >> 16 & 0xff;
 }
 
 /* A table, an entry in it, and what its ranks are good for: a bit each. */

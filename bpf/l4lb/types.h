@@ -127,14 +127,16 @@ struct l4lb_server {
     /* The word until something else is said. */
     __u64 initial;
     __u8 family; /* 4 or 6; 0: no server of this number */
-    __u8 reserved;
+    __u8 weight; /* as configured, 0 to 100: what the one in its word is a part of; for the plugin */
     __u8 mac[6]; /* for direct */
 };
 
 /*
  * A server's word in `servers_live`: what changes while the stage is live. One write is one change.
  *
- *     tag << 32 | state << 16 | weight
+ *     tag << 32 | note << 24 | state << 16 | weight
+ *
+ * The note is the plugin's: what the operator said and what the checks found, of which the state is the outcome.
  */
 enum l4lb_state {
     L4LB_ACTIVE,

@@ -100,6 +100,18 @@ let package = Package(
         .executableTarget(
             name: "volumetric-dos-1_1", dependencies: ["StageKit", "VolumetricDoS"],
             path: "Plugins/VolumetricDoS/v1_1", swiftSettings: settings, plugins: ["BPFCompile"]),
+        .target(
+            name: "L4LB",
+            dependencies: [
+                "StageKit",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Plugins/L4LB/Core", swiftSettings: settings),
+        .executableTarget(
+            name: "l4lb-1_0", dependencies: ["L4LB", "StageKit"], path: "Plugins/L4LB/v1_0", swiftSettings: settings,
+            plugins: ["BPFCompile"]),
 
         // A stage for tests only: stamps packets, checks the stamp, misbehaves on request.
         .executableTarget(
@@ -131,6 +143,9 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "L4LBTests", dependencies: ["BPF", "L4LB", "StageKit", "StageTesting", "l4lb-1_0"],
+            swiftSettings: settings),
+        .testTarget(
             name: "APITests",
             dependencies: ["SluiceAPI", "sluicectl", "sluiced"], swiftSettings: settings),
         .testTarget(
@@ -138,7 +153,7 @@ let package = Package(
             dependencies: [
                 "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "StageTesting", "fixture-stage", "noop",
                 "sluicectl", "sluiced",
-                "volumetric-dos-1_0", "volumetric-dos-1_1",
+                "l4lb-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),
     ],

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import StageKit
+
+/// What one check is of: a server in a pool.
+struct CheckTarget: Sendable, Hashable {
+    var pool: String
+    var server: String
+    var address: IPAddress
+
+    static func == (left: Self, right: Self) -> Bool { left.pool == right.pool && left.server == right.server }
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(pool)
+        hasher.combine(server)
+    }
+}
+
+/// Checks over TCP: each on a socket of its own, none on a thread that others need.
+struct StreamProber: Sendable {
+    let group: MultiThreadedEventLoopGroup
+
+    /// Nil when the server is well, and why it is not otherwise. Ends in the check's time.
+    func fault(of target: CheckTarget, _ check: HealthCheck) async -> String? {
+        do {
+            let timeout = TimeAmount.milliseconds(Int64(check.timeout.milliseconds))
+            let address = try SocketAddress(ipAddress: target.address.description, port: Int(check.port))
+            let promise = group.any().makePromise(of: Void.self)
+            let bootstrap = ClientBootstrap(group: promise.futureResult.eventLoop).connectTimeout(timeout)
+                .channelInitializer { channel in
+                    guard check.kind == .http else { return channel.eventLoop.makeSucceededVoidFuture() }
+                    return channel.pipeline.addHTTPClientHandlers().flatMapThrowing {
+                        try channel.pipeline.syncOperations.addHandler(
+                            HTTPCheck(check, host: check.host ?? target.host(check.port), promise))
+                    }
+                }
+            let deadline = promise.futureResult.eventLoop.scheduleTask(in: timeout) {
+                promise.fail(CheckError("does not answer within \(check.timeout)"))
+            }
+            let connected = bootstrap.connect(to: address)
+            connected.whenComplete { result in
+                switch result {
+                case .success(let channel):
+                    if check.kind == .tcp { promise.succeed() }
+                    promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
+                case .failure(let error): promise.fail(error)
+                }
+            }
+            defer { deadline.cancel() }
+            try await promise.futureResult.get()
+            return nil
+        } catch let error as CheckError {
+            return error.message
+        } catch let error as IOError {
+            return String(describing: error)
+        } catch {
+            return "does not answer: \(error)"
+        }
+    }
+}
+
+struct CheckError: Error {
+    let message: String
+    init(_ message: String) { self.message = message }
+}
+
+extension CheckTarget {
+    /// As a Host header has it.
+    fileprivate func host(_ port: UInt16) -> String {
+        let host = address.isIPv4 ? "\(address)" : "[\(address)]"
+        return port == 80 ? host : "\(host):\(port)"
+    }
+}
+
+/// Asks once and looks at the status.
+private final class HTTPCheck: ChannelInboundHandler, Sendable {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias OutboundOut = HTTPClientRequestPart
+
+    private let check: HealthCheck
+    private let host: String
+    private let promise: EventLoopPromise<Void>
+
+    init(_ check: HealthCheck, host: String, _ promise: EventLoopPromise<Void>) {
+        self.check = check
+        self.host = host
+        self.promise = promise
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        let headers = HTTPHeaders([("Host", host), ("User-Agent", "sluice"), ("Connection", "close")])
+        let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: check.path, headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard case .head(let head) = unwrapInboundIn(data) else { return }
+        let status = Int(head.status.code)
+        // 100 Continue and the like come before the answer.
+        guard status >= 200 || check.status.contains(status) else { return }
+        if check.status.contains(status) {
+            promise.succeed()
+        } else {
+            promise.fail(CheckError("answers with status \(status)"))
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        promise.fail(CheckError("closes the connection without an answer"))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        promise.fail(CheckError("answers something that is no HTTP: \(error)"))
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import StageKit
+
+/// A server's word in `servers_live`: what changes while the stage is live.
+///
+///     tag << 32 | note << 24 | state << 16 | weight
+///
+/// The program looks at the state; the note, which it does not look at, has what an operator wants and what checks find
+/// apart, so that neither overrules the other.
+struct ServerWord: Equatable {
+    /// `enum l4lb_state`.
+    enum State: UInt8, CaseIterable {
+        case active, filling, draining, down
+    }
+
+    /// `L4LB_WEIGHT_ALL`: all of its entries.
+    static let whole: UInt16 = 1 << 15
+
+    var tag: UInt32
+    /// What an operator wants.
+    var wanted = State.active
+    /// What checks find.
+    var isUnhealthy = false
+    /// The part of its entries that it takes, of ``whole``.
+    var share = whole
+
+    /// What the program goes by.
+    var state: State { isUnhealthy ? .down : wanted }
+
+    var takesNewFlows: Bool { (state == .active || state == .filling) && share > 0 }
+
+    init(tag: UInt32) {
+        self.tag = tag
+    }
+
+    /// Nil when the word is about another server, or nothing was said yet.
+    init?(_ raw: UInt64, tag: UInt32) {
+        let note = UInt8(truncatingIfNeeded: raw >> 24)
+        guard raw >> 32 == tag, let wanted = State(rawValue: note & 3) else { return nil }
+        self.tag = tag
+        self.wanted = wanted
+        isUnhealthy = note & 4 != 0
+        share = min(UInt16(truncatingIfNeeded: raw), Self.whole)
+    }
+
+    var raw: UInt64 {
+        let note = wanted.rawValue | (isUnhealthy ? 4 : 0)
+        return UInt64(tag) << 32 | UInt64(note) << 24 | UInt64(state.rawValue) << 16 | UInt64(share)
+    }
+
+    /// Whether the server takes a flow of this entry, as far as its weight goes.
+    func accepts(entry: Int, server: Int) -> Bool {
+        Mix(0, UInt64(entry) << 16 | UInt64(server), 0).hash >> 49 < UInt64(share)
+    }
+}
+
+extension Server {
+    /// What tells its word from that of another server that had the number before; never 0.
+    var tag: UInt32 { max(1, UInt32(truncatingIfNeeded: nameHash(name) >> 32)) }
+
+    /// A `struct l4lb_server`.
+    /// - Parameter counter: Its place in the counters.
+    func packed(counter: Int) -> Bytes {
+        var bytes = Bytes()
+        bytes.append(bytes: address.mapped)
+        bytes.append(tag)
+        bytes.append(UInt32(counter))
+        bytes.append(ServerWord(tag: tag).raw)
+        bytes.append(bytes: [address.isIPv4 ? 4 : 6, UInt8(weight)])
+        bytes.append(bytes: mac?.bytes ?? [UInt8](repeating: 0, count: 6))
+        return bytes
+    }
+}
+
+extension Bytes {
+    /// An integer in host byte order.
+    init(number: some FixedWidthInteger) {
+        self.init()
+        append(number)
+    }
+}

@@ -123,6 +123,44 @@ import Testing
         }
     }
 
+    @Test func serversAreSeenAndChanged() async throws {
+        try await ServerFixture.run { server async throws in
+            for verb in ["drain", "fill", "down", "up"] {
+                let outcome = try await server.sluicectl("lb", verb, "xdp:eth0", "lb", "edge1", "edge2", "-m", "why")
+                #expect(outcome.status == 0 && outcome.output.contains("added rule x"), "\(outcome.errors)")
+            }
+            #expect(try await server.sluicectl("lb", "weight", "xdp:eth0", "lb", "edge1", "50").status == 0)
+            for list in ["servers", "services"] {
+                #expect(try await server.sluicectl("lb", list, "xdp:eth0", "lb", "-o", "json").status == 0)
+            }
+            let explained = try await server.sluicectl(
+                "lb", "explain", "xdp:eth0", "lb", "udp", "[2001:db8::1]:4000", "192.0.2.1:53")
+            #expect(explained.status == 0, "\(explained.errors)")
+            let names: JSONValue = ["edge1", "edge2"]
+            #expect(
+                server.manager.asked == [
+                    ["drain": names], ["fill": names], ["down": names], ["up": names], ["weight": ["edge1": 50]],
+                    ["list": "servers"], ["list": "services"],
+                    [
+                        "explain": [
+                            "protocol": "udp", "source": "2001:db8::1", "source-port": 4000,
+                            "destination": "192.0.2.1", "destination-port": 53,
+                        ]
+                    ],
+                ])
+            #expect(server.manager.calls[0].hasSuffix("message: \"why\")"))
+            for wrong in [
+                ["drain", "xdp:eth0", "lb"], ["weight", "xdp:eth0", "lb", "edge1", "x"],
+                ["explain", "xdp:eth0", "lb", "icmp", "192.0.2.1:1", "192.0.2.2:1"],
+                ["explain", "xdp:eth0", "lb", "tcp", "2001:db8::1:80", "192.0.2.2:1"],
+                ["explain", "xdp:eth0", "lb", "tcp", "192.0.2.1", "192.0.2.2:1"],
+            ] {
+                let outcome = try await CommandRunner.run(["lb"] + wrong, socket: server.path, in: server.directory)
+                #expect(outcome.status == 64)
+            }
+        }
+    }
+
     @Test func doctorFailsWhenUnhealthy() async throws {
         try await ServerFixture.run { server async throws in
             let outcome = try await server.sluicectl("doctor")

@@ -206,7 +206,7 @@ import Testing
         let help = Sluicectl.helpMessage(columns: 80)
         for command in [
             "plan", "apply", "status", "history", "rollback", "upgrade", "detach", "plugins", "events", "stats",
-            "doctor", "gc", "version", "rule",
+            "doctor", "gc", "version", "rule", "lb",
         ] {
             #expect(help.contains(try! Regex("\\n  \(command) +[A-Z]")), "\(command)")
         }

@@ -14,15 +14,6 @@ struct Rule: AsyncParsableCommand {
         subcommands: [RuleAdd.self, RuleRemove.self, RuleList.self])
 }
 
-/// `HOOK STAGE` of the live generation.
-struct LiveStage: ParsableArguments {
-    @Argument(help: .init("The chain's hook, as in xdp:eth0.", valueName: "hook"))
-    var hook: String
-
-    @Argument(help: .init("The stage's name.", valueName: "stage"))
-    var stage: String
-}
-
 struct RuleRemove: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Remove rules from a live stage: all of them or, if one cannot be, none.")
@@ -36,12 +27,7 @@ struct RuleRemove: AsyncParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() async throws {
-        try await global.perform { client, printer in
-            let request = StageChangeRequest(
-                request: ["remove": .array(names.map { .string($0) })], message: note.message)
-            let report = try await client.change(place.hook, stage: place.stage, request)
-            try printer.show(report) { report.text($0, verbose: printer.verbose) }
-        }
+        try await place.change(global, note) { ["remove": .array(names.map { .string($0) })] }
     }
 }
 
@@ -51,11 +37,5 @@ struct RuleList: AsyncParsableCommand {
     @OptionGroup var place: LiveStage
     @OptionGroup var global: GlobalOptions
 
-    func run() async throws {
-        try await global.perform { client, printer in
-            let inspection = try await client.inspect(
-                place.hook, stage: place.stage, StageInspectRequest(request: ["list": "rules"]))
-            try printer.show(inspection)
-        }
-    }
+    func run() async throws { try await place.inspect(global, ["list": "rules"]) }
 }

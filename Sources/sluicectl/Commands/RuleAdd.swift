@@ -35,13 +35,10 @@ struct RuleAdd: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await global.perform { client, printer in
+        try await place.change(global, note) {
             var request: [String: JSONValue] = ["add": .array(try all())]
             if first { request["first"] = true }
-            let report = try await client.change(
-                place.hook, stage: place.stage,
-                StageChangeRequest(request: .object(request), message: note.message))
-            try printer.show(report) { report.text($0, verbose: printer.verbose) }
+            return .object(request)
         }
     }
 

@@ -35,7 +35,8 @@ SLUICE_XDP_STAGE(l4lb)
     if (!packet.flow.family || !(packet.candidates | packet.outer))
         return SLUICE_NEXT;
     packet.transport = packet.link + packet.outer;
-    packet.left = packet.length - packet.transport;
+    if (!packet.outer)
+        packet.left = packet.length - packet.link;
     return l4lb_balance(ctx, &packet);
 }
 

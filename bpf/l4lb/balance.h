@@ -95,7 +95,7 @@ static __always_inline enum l4lb_verdict l4lb_direct(struct xdp_md *ctx, struct 
     __u32 number = 0;
 
     if (has_quic && service->quic && packet->flow.protocol == IPPROTO_UDP && !packet->flow.by_pair && !packet->quoted) {
-        number = l4lb_quic_server(ctx, packet);
+        number = l4lb_quic_server(ctx, packet, service->table);
         if (number)
             l4lb_count(L4LB_QUIC_ID, packet);
         packet->way.servers[0] = number;

@@ -67,6 +67,14 @@ struct {
     __type(value, struct l4lb_chunk);
 } tables SEC(".maps");
 
+/* The servers of pools that go by connection id. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1);
+    __type(key, struct l4lb_member);
+    __type(value, __u8);
+} quic_members SEC(".maps");
+
 /* By their numbers. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

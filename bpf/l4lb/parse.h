@@ -109,9 +109,9 @@ static __always_inline int l4lb_parse_v6(struct l4lb_cursor *cursor, struct l4lb
     if ((void *)(ip + 1) > l4lb_end(cursor->ctx) || ip->version != 6)
         return -1;
     length = bpf_ntohs(ip->payload_len);
-    cursor->left -= sizeof(*ip);
-    if (length > cursor->left && !packet->quoted)
+    if (cursor->left < sizeof(*ip) || (length > cursor->left - sizeof(*ip) && !packet->quoted))
         return -1;
+    cursor->left -= sizeof(*ip);
     __builtin_memcpy(&packet->flow.source, &ip->saddr, sizeof(packet->flow.source));
     __builtin_memcpy(&packet->flow.destination, &ip->daddr, sizeof(packet->flow.destination));
     cursor->protocol = ip->nexthdr;

@@ -14,9 +14,10 @@ static __always_inline int l4lb_is_handshake(__u8 first, __u32 version)
     return (version == L4LB_QUIC_V1 && (first & 0x30) == 0x20) || (version == L4LB_QUIC_V2 && (first & 0x30) == 0x30);
 }
 
-/* The server that the connection id of a datagram names, see L4LB_QUIC_BYTES; 0 for none that is there. */
-L4LB_STEP l4lb_quic_server(struct xdp_md *ctx, struct l4lb_packet *packet)
+/* The server of the pool that the connection id of a datagram names, see L4LB_QUIC_BYTES; 0 for none that is there. */
+L4LB_STEP l4lb_quic_server(struct xdp_md *ctx, struct l4lb_packet *packet, __u32 table)
 {
+    struct l4lb_member member = {.table = table};
     __u8 *first, *id, *end = l4lb_end(ctx);
     struct l4lb_server *server;
     __u32 number, left;
@@ -42,7 +43,9 @@ L4LB_STEP l4lb_quic_server(struct xdp_md *ctx, struct l4lb_packet *packet)
         return 0;
     server = l4lb_server_of(number);
     live = bpf_map_lookup_elem(&servers_live, &number);
-    if (!server || !server->family || !live || l4lb_state_of(l4lb_word_of(live, server)) >= L4LB_DOWN)
+    member.server = number;
+    if (!server || !live || !bpf_map_lookup_elem(&quic_members, &member) ||
+        l4lb_state_of(l4lb_word_of(live, server)) >= L4LB_DOWN)
         return 0;
     return number;
 }

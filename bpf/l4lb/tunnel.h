@@ -44,9 +44,12 @@ static __always_inline void l4lb_read_tunnel(struct xdp_md *ctx, struct l4lb_pac
         length = l4lb_read_gue(ctx, packet, packet->link + header, left);
     else
         packet->flow.family = l4lb_inner_family(protocol);
-    if (length < 0)
+    if (length < 0) {
         packet->flow.family = 0;
+        return;
+    }
     packet->outer = header + length;
+    packet->left = left - length;
 }
 
 /* A packet to this server's own address: see l4lb_read_tunnel. */

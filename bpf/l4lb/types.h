@@ -195,6 +195,12 @@ struct l4lb_gue {
 #define L4LB_QUIC_CONFIG_SHIFT 5
 #define L4LB_QUIC_BYTES        4
 
+/* Key of `quic_members`: a pool, by its table, and a server in it, which a connection id to the pool may name. */
+struct l4lb_member {
+    __u32 table;
+    __u32 server;
+};
+
 /* The way to a server, as the kernel said when it was last asked. */
 struct l4lb_route {
     __u64 asked; /* in ticks; 0 for never */

@@ -52,6 +52,7 @@ extension Configuration {
             "vips": exactly(layout.vips),
             "services": exactly(layout.entries(tables.firstChunks)),
             "tables": exactly(tables.entries),
+            "quic_members": exactly(layout.quicMembers(tables.firstChunks)),
             LiveMaps.servers: MapPlan(
                 entries: servers.enumerated().map { place, server in
                     MapEntry(key: Bytes(number: UInt32(server.number)), value: server.packed(counter: place))

@@ -121,6 +121,20 @@ struct ServiceLayout {
         }
     }
 
+    /// `quic_members`, by the first chunk of each pool's table.
+    func quicMembers(_ firstChunks: [String: Int]) -> [MapEntry] {
+        let numbers = Dictionary(configuration.servers.map { ($0.name, $0.number) }, uniquingKeysWith: { first, _ in first })
+        let tables = Dictionary(
+            services.filter(\.quic).map { (firstChunks[$0.pool]!, $0.pool) }, uniquingKeysWith: { first, _ in first })
+        return tables.sorted { $0.key < $1.key }.flatMap { chunk, pool in
+            pools[pool]!.servers.map { name in
+                var key = Bytes(number: UInt32(chunk))
+                key.append(UInt32(numbers[name]!))
+                return MapEntry(key: key, value: Bytes([1]))
+            }
+        }
+    }
+
     /// `services`, by the first chunk of each pool's table.
     func entries(_ firstChunks: [String: Int]) -> [MapEntry] {
         services.enumerated().map { index, service in

@@ -143,7 +143,11 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "L4LBTests", dependencies: ["BPF", "L4LB", "StageKit", "StageTesting", "l4lb-1_0"],
+            name: "L4LBTests",
+            dependencies: [
+                "BPF", "L4LB", "StageKit", "StageTesting", "l4lb-1_0",
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "APITests",

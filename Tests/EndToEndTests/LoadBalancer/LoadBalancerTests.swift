@@ -8,7 +8,7 @@ import Testing
 extension EndToEnd {
     /// A load balancer through the real daemon: what an operator types, and where packets go then.
     @Suite struct LoadBalancerTests {
-        private static let ports: [UInt16] = Array(42_000..<42_024)
+        private static let ports: [UInt16] = Array(42_000..<42_012)
 
         @Test func aDrainMovesNewConnectionsAndIsKept() async throws {
             try await Lab.run { lab in

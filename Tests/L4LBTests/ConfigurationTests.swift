@@ -211,8 +211,12 @@ struct ConfigurationTests {
             }
             return Configuration(
                 director: Director(sourceV4: "192.0.2.1"), servers: all,
-                pools: (0..<pools).map {
-                    Pool(name: "p\($0)", servers: all.prefix(1024).map(\.name), entries: entries)
+                pools: (0..<pools).map { pool in
+                    // Each with another server, or they would have one table.
+                    let names = all.prefix(1024).map(\.name)
+                    return Pool(
+                        name: "p\(pool)", servers: servers > 1024 ? names.dropLast() + [all[1023 + pool].name] : names,
+                        entries: entries)
                 })
         }
         func refusal(_ configuration: Configuration) -> String? {
@@ -222,12 +226,14 @@ struct ConfigurationTests {
             refusal(many(servers: 4096, pools: 1, entries: 256))
                 == "servers: has 4096 of them; at most 4095 are possible")
         #expect(
-            refusal(many(servers: 2, pools: 33, entries: 65536))?.hasPrefix("pools: have forwarding tables of") ?? false
+            refusal(many(servers: 1100, pools: 33, entries: 65536))?.hasPrefix("pools: have forwarding tables of")
+                ?? false
         )
         #expect(
-            refusal(many(servers: 1024, pools: 9, entries: 65536))?.hasPrefix("pools: need 603979776 scores") ?? false)
-        #expect(throws: Never.self) { try many(servers: 1024, pools: 8, entries: 65536).check() }
-        #expect(throws: Never.self) { try many(servers: 1024, pools: 512, entries: 1024).check() }
+            refusal(many(servers: 1100, pools: 9, entries: 65536))?.hasPrefix("pools: need 603979776 scores") ?? false)
+        #expect(throws: Never.self) { try many(servers: 1100, pools: 8, entries: 65536).check() }
+        #expect(throws: Never.self) { try many(servers: 1024, pools: 512, entries: 65536).check() }
+        #expect(throws: Never.self) { try many(servers: 1600, pools: 512, entries: 1024).check() }
     }
 
     @Test func warnsOfWhatMayNotBeMeant() throws {

@@ -81,18 +81,13 @@ struct Tables {
     private(set) var firstChunks: [String: Int] = [:]
     private(set) var entries: [MapEntry] = []
 
-    private struct Kind: Hashable {
-        var servers: Set<String>
-        var entries: Int
-    }
-
     init(_ configuration: Configuration) {
         let servers = Dictionary(
             configuration.servers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         // Pools of the same servers have the same table.
-        var chunks: [Kind: Int] = [:]
+        var chunks: [Pool.Table: Int] = [:]
         for pool in configuration.pools {
-            let kind = Kind(servers: Set(pool.servers), entries: pool.entries)
+            let kind = pool.table
             if let first = chunks[kind] {
                 firstChunks[pool.name] = first
                 continue

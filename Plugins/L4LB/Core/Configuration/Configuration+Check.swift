@@ -142,7 +142,8 @@ extension Configuration {
     }
 
     private func checkTables() throws(StageError) {
-        let entries = pools.reduce(0) { $0 + $1.entries }
+        let tables = Set(pools.map(\.table))
+        let entries = tables.reduce(0) { $0 + $1.entries }
         guard entries <= Self.maximumEntries else {
             throw StageError(
                 "have forwarding tables of \(entries) entries together; at most \(Self.maximumEntries) are possible: "
@@ -156,7 +157,7 @@ extension Configuration {
                         + "\(Self.maximumLengths) are possible", at: "services")
             }
         }
-        let scores = pools.reduce(0) { $0 + $1.entries * $1.servers.count }
+        let scores = tables.reduce(0) { $0 + $1.entries * $1.servers.count }
         guard scores <= Self.maximumScores else {
             throw StageError(
                 "need \(scores) scores (entries times servers, over all); at most \(Self.maximumScores) are possible: "

@@ -35,6 +35,14 @@ public struct Pool: Codable, Sendable, Equatable {
 
     public static let standardEntries = 65536
 
+    /// What its forwarding table depends on, besides the servers' weights.
+    struct Table: Hashable {
+        var servers: Set<String>
+        var entries: Int
+    }
+
+    var table: Table { Table(servers: Set(servers), entries: entries) }
+
     public init(
         name: String, servers: [String], encapsulation: Encapsulation = .gue, hash: Hash = .fiveTuple,
         entries: Int = standardEntries, check: HealthCheck? = nil

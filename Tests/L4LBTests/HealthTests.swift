@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Health")
 struct HealthTests {
-    private static let check: HealthCheck = {
+    fileprivate static let check: HealthCheck = {
         var check = HealthCheck(.tcp, port: 80)
         check.interval = Interval(milliseconds: 1000)
         check.dampening = Interval(milliseconds: 60_000)
@@ -41,36 +41,57 @@ struct HealthTests {
         #expect(changes(calm) == ["1 up", "4 down", "6 up", "17 down", "22 up", "90 down", "92 up"])
     }
 
-    private func ledger(_ pools: [String: [String]]) -> HealthLedger {
-        HealthLedger(
-            pools.sorted { $0.key < $1.key }.map { Pool(name: $0.key, servers: $0.value, check: Self.check) })
-    }
+    /// A ledger, and how late it is.
+    private struct Book {
+        var ledger: HealthLedger
+        var time = Duration.zero
 
-    @Test func aDeadPoolKeepsWhatIsLeftOfIt() {
-        var ledger = ledger(["web": ["a", "b"], "dns": ["b", "c"]])
-        func step(_ notes: (String, String, ServerHealth.State)...) -> HealthLedger.Step {
-            for (server, pool, state) in notes { ledger.note(server, of: pool, is: state) }
+        init(_ pools: [String: [String]]) {
+            ledger = HealthLedger(
+                pools.sorted { $0.key < $1.key }.map { Pool(name: $0.key, servers: $0.value, check: HealthTests.check) }
+            )
+        }
+
+        /// Takes results, a second after the last ones, and does what follows.
+        mutating func step(_ notes: (String, String, ServerHealth.State)...) -> HealthLedger.Step {
+            time += .seconds(1)
+            for (server, pool, state) in notes {
+                ledger.note(server, of: pool, isWell: state == .up, state, at: time)
+            }
             let step = ledger.step()
             ledger.done(step)
             return step
         }
-        #expect(step(("a", "web", .up), ("c", "dns", .up)) == .init(up: ["a", "c"]))
-        #expect(step(("a", "web", .down)) == .init(down: ["a"]))
-        #expect(step().isEmpty)
-        // With b all of web is down: b stays, in dns too.
-        #expect(step(("b", "web", .down)) == .init(died: ["web"]))
-        #expect(step(("b", "dns", .up)).isEmpty)
-        // And as soon as a is back, b may go.
-        #expect(step(("a", "web", .up)) == .init(up: ["a"], down: ["b"], revived: ["web"]))
-        // One of its pools is enough to take a server down, and all must find it up.
-        #expect(step(("b", "web", .up)) == .init(up: ["b"]))
-        #expect(step(("b", "dns", .unknown)).isEmpty)
     }
 
+    @Test func aDeadPoolKeepsWhatIsLeftOfIt() {
+        var book = Book(["web": ["a", "b"], "dns": ["b", "c"]])
+        #expect(book.step(("a", "web", .up), ("c", "dns", .up)) == .init(up: ["a", "c"]))
+        #expect(book.step(("a", "web", .down), ("b", "web", .up), ("b", "dns", .unknown)).isEmpty)
+        // It is known since then that b is well.
+        #expect(book.step(("b", "web", .up), ("b", "dns", .up)) == .init(up: ["b"], down: ["a"]))
+        #expect(book.step().isEmpty)
+        // With b all of web is down: b stays, in dns too.
+        #expect(book.step(("b", "web", .down)) == .init(died: ["web"]))
+        #expect(book.step(("b", "dns", .up)).isEmpty)
+        // And as soon as a is back, b may go.
+        #expect(book.step(("a", "web", .up)) == .init(up: ["a"], down: ["b"], revived: ["web"]))
+        // One of its pools is enough to take a server down, and all must find it up.
+        #expect(book.step(("b", "web", .up)) == .init(up: ["b"]))
+        #expect(book.step(("b", "dns", .unknown)).isEmpty)
+    }
+
+    /// One after the other, as checks find them; what was wrong was so for all before the first was found.
     @Test func allDownAtOnceChangesNothing() {
-        var ledger = ledger(["web": ["a", "b", "c"]])
-        for server in ["a", "b", "c"] { ledger.note(server, of: "web", is: .down) }
-        #expect(ledger.step() == .init(died: ["web"]))
+        var book = Book(["web": ["a", "b", "c"]])
+        _ = book.step(("a", "web", .up), ("b", "web", .up), ("c", "web", .up))
+        #expect(book.step(("a", "web", .down)).isEmpty)
+        #expect(book.step(("b", "web", .down)).isEmpty)
+        #expect(book.step(("c", "web", .down)) == .init(died: ["web"]))
+        // From the start: a check that nobody can pass.
+        var fresh = Book(["web": ["a", "b"]])
+        #expect(fresh.step(("a", "web", .down)).isEmpty)
+        #expect(fresh.step(("b", "web", .down)) == .init(died: ["web"]))
     }
 
     @Test func aQueryIsRecognisedByItsAnswer() {

@@ -2,10 +2,17 @@
 
 /// Which servers the stage is to take for down, of those that are found so.
 struct HealthLedger: Sendable {
+    private struct Finding {
+        var state: ServerHealth.State
+        /// Since when all checks failed; nil when the last did not.
+        var failingSince: Duration?
+        var lastSuccess: Duration?
+    }
+
     /// The servers of each pool that is checked.
     private let pools: [(name: String, servers: Set<String>)]
-    /// By the pool that checks it.
-    private var states: [String: [String: ServerHealth.State]] = [:]
+    /// By pool and server.
+    private var findings: [String: [String: Finding]] = [:]
     /// What the stage was told; a server that is not in it, nothing.
     private var told: [String: Bool] = [:]
     private var dead: Set<String> = []
@@ -25,25 +32,40 @@ struct HealthLedger: Sendable {
         self.pools = pools.filter { $0.check != nil }.map { ($0.name, Set($0.servers)) }
     }
 
-    mutating func note(_ server: String, of pool: String, is state: ServerHealth.State) {
-        states[server, default: [:]][pool] = state
+    /// Takes a check's result, and what the server is by it.
+    mutating func note(_ server: String, of pool: String, isWell: Bool, _ state: ServerHealth.State, at time: Duration)
+    {
+        var finding = findings[pool]?[server] ?? Finding(state: state)
+        finding.state = state
+        finding.failingSince = isWell ? nil : finding.failingSince ?? time
+        if isWell { finding.lastSuccess = time }
+        findings[pool, default: [:]][server] = finding
     }
 
-    /// A server is down when one of its pools finds it so. What all of a pool's servers have in common is rather the
-    /// check's fault than theirs, so those that are left of it stay as they are.
+    /// A server is down when one of its pools finds it so, and some other server of that pool has been well since it
+    /// began to fail. What all of a pool's servers have in common is rather the check's fault than theirs: those that are
+    /// left of it stay as they are.
     mutating func step() -> Step {
         var step = Step()
-        let failing = Set(states.filter { $0.value.values.contains(.down) }.keys)
-        let hopeless = pools.filter { $0.servers.isSubset(of: failing) }
-        let names = Set(hopeless.map(\.name))
-        step.died = names.subtracting(dead).sorted()
-        step.revived = dead.subtracting(names).sorted()
-        dead = names
-        let kept = hopeless.reduce(into: Set<String>()) { $0.formUnion($1.servers) }
+        let hopeless = Set(
+            pools.filter { pool in pool.servers.allSatisfy { findings[pool.name]?[$0]?.state == .down } }.map(\.name))
+        step.died = hopeless.subtracting(dead).sorted()
+        step.revived = dead.subtracting(hopeless).sorted()
+        dead = hopeless
+        var states: [String: [ServerHealth.State]] = [:]
+        var mayGo: Set<String> = []
+        for (pool, servers) in findings {
+            for (server, finding) in servers {
+                states[server, default: []].append(finding.state)
+                guard finding.state == .down, let begin = finding.failingSince else { continue }
+                let isAlone = !servers.contains { $0.key != server && ($0.value.lastSuccess ?? .zero) > begin }
+                if !isAlone, !hopeless.contains(pool) { mayGo.insert(server) }
+            }
+        }
         for (server, states) in states {
-            if failing.contains(server) {
-                if told[server] != false, !kept.contains(server) { step.down.append(server) }
-            } else if !states.values.contains(.unknown), told[server] != true {
+            if states.contains(.down) {
+                if told[server] != false, mayGo.contains(server) { step.down.append(server) }
+            } else if !states.contains(.unknown), told[server] != true {
                 step.up.append(server)
             }
         }

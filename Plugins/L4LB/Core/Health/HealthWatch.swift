@@ -100,9 +100,11 @@ public actor HealthWatch {
     private func take(_ fault: String?, of index: Int) {
         records[index].fault = fault
         records[index].checks += 1
-        guard records[index].health.take(isWell: fault == nil, at: clock.now - began) else { return }
+        let time = clock.now - began
+        let isNew = records[index].health.take(isWell: fault == nil, at: time)
         let (target, state) = (records[index].target, records[index].health.state)
-        ledger.note(target.server, of: target.pool, is: state)
+        ledger.note(target.server, of: target.pool, isWell: fault == nil, state, at: time)
+        guard isNew else { return }
         if records[index].checks > records[index].check.rise || state == .down {
             let reason = fault.map { ": \($0)" } ?? ""
             effects.log("server \"\(target.server)\" of pool \"\(target.pool)\" is \(state)\(reason)")

@@ -76,8 +76,8 @@ extension LiveServers {
         switch verb {
         case "drain":
             guard before.wanted != .draining else { throw refuse("is draining already") }
-            guard before.state != .down else {
-                throw refuse("is down and has no connections to keep; `lb up` takes it up, `lb down` keeps it down")
+            guard before.wanted != .down else {
+                throw refuse("is down and has no connections to keep; `lb up` takes it up")
             }
             word.wanted = .draining
             line =

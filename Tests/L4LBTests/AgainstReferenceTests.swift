@@ -52,7 +52,8 @@ struct AgainstReferenceTests {
             }
             for outcome in Outcome.allCases {
                 #expect(
-                    try stage.counter("verdicts", outcome.label) == counted[outcome, default: 0], "seed \(seed), \(outcome)")
+                    try stage.counter("verdicts", outcome.label) == counted[outcome, default: 0],
+                    "seed \(seed), \(outcome)")
             }
         }
     }

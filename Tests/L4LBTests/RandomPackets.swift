@@ -20,7 +20,8 @@ extension SeededGenerator {
         func pool(_ name: String, _ encapsulation: Pool.Encapsulation, _ servers: ArraySlice<Server>) -> Pool {
             Pool(
                 name: name, servers: servers.shuffled(using: &self).prefix(pick([1, 2, 4, 6, 7, 7])).map(\.name),
-                encapsulation: encapsulation, hash: chance(0.2) ? .source : .fiveTuple, entries: pick([256, 512, 1024, 4096]))
+                encapsulation: encapsulation, hash: chance(0.2) ? .source : .fiveTuple,
+                entries: pick([256, 512, 1024, 4096]))
         }
         let (v4, v6) = (servers.prefix(7), servers.dropFirst(7))
         var pools: [Pool] = []
@@ -31,7 +32,8 @@ extension SeededGenerator {
         pools.append(pool("direct", .direct, chance(0.5) ? v4 : v6))
         let vips = ["198.51.100.10", "198.51.100.11", "203.0.113.0/24", "2001:db8:1::10", "2001:db8:2::/64"]
         let ports: [PortRange] = [
-            PortRange(80), PortRange(443), PortRange(8000, 8100), pick([PortRange(9000, 65535), PortRange(9000, 9000)]),
+            PortRange(80), PortRange(443), PortRange(8000, 8100),
+            pick([PortRange(9000, 65535), PortRange(9000, 9000)]),
         ]
         var services: [Service] = []
         for vip in vips {
@@ -41,7 +43,7 @@ extension SeededGenerator {
                     services.append(
                         Service(
                             name: "s\(services.count)", vip: try! IPPrefix(vip), protocol: transport, ports: port,
-                            pool: pick(pools).name, quic: transport == .udp && chance(0.4)))
+                            pool: pick(pools).name, quic: transport == .udp && chance(0.7)))
                 }
             }
         }
@@ -57,9 +59,12 @@ extension SeededGenerator {
     mutating func words(of servers: [Server]) -> (entries: [MapEntry], words: [Int: ReferenceSelection.Word]) {
         var entries: [MapEntry] = []
         var words: [Int: ReferenceSelection.Word] = [:]
-        let trouble: Double = pick([0, 0.1, 0.5, 0.75, 0.75, 0.9])
+        let trouble: Double = pick([0, 0.1, 0.5, 0.75, 0.9])
+        // Now and then all but a few drain, so that entries have to look to others.
+        let drains = chance(0.2)
         for server in servers {
-            let state: ReferenceSelection.State = chance(trouble) ? pick([.filling, .draining, .down]) : .active
+            var state: ReferenceSelection.State = chance(trouble) ? pick([.filling, .draining, .down]) : .active
+            if drains, chance(0.7) { state = .draining }
             let weight = chance(trouble) ? pick([0, 1000, 16384, 32000]) as Int : 32768
             words[server.number] = .init(state: state, weight: weight)
             var tag = UInt64(server.tag)
@@ -97,7 +102,9 @@ extension SeededGenerator {
     private mutating func quicData(_ configuration: Configuration) -> [UInt8] {
         let server = UInt16(chance(0.9) ? pick(configuration.servers).number : number(0...5000))
         let config = chance(0.9) ? configuration.quicConfig : number(0...7)
-        let id = [config << 5 | number(0...31), UInt8(server >> 8), UInt8(server & 255)] + (0..<5).map { _ in number(0...255) }
+        let id =
+            [config << 5 | number(0...31), UInt8(server >> 8), UInt8(server & 255)]
+            + (0..<5).map { _ in number(0...255) }
         let tail = [UInt8](repeating: 0xaa, count: pick([0, 0, 1, 2, 20]))
         guard chance(0.5) else { return [number(0...127)] + id.prefix(pick([8, 8, 8, 4, 3, 2])) + tail }
         let version: [UInt8] = pick([[0, 0, 0, 1], [0x6b, 0x33, 0x43, 0xcf], [0, 0, 0, 0]])
@@ -132,7 +139,8 @@ extension SeededGenerator {
             }
             if isFragment { layers.append(.fragmentHeader(offset: offset, more: chance(0.7), next: nil)) }
         }
-        let filler = [UInt8](repeating: 0x55, count: pick([0, 0, 7, 20, 100, 1200, 1360, 1380, 1400, 1420, 1440, 1460]))
+        let filler = [UInt8](
+            repeating: 0x55, count: pick([0, 0, 7, 20, 100, 1200, 1360, 1380, 1400, 1420, 1440, 1460]))
         switch number(0...19) {
         case 0...1:
             layers.append(isIPv4 ? .icmp(type: pick([8, 8, 0, 13])) : .icmpv6(type: pick([128, 128, 129, 135])))
@@ -146,11 +154,12 @@ extension SeededGenerator {
         case _ where isTCP:
             layers.append(
                 .tcp(
-                    from: number(1024...65535), to: servicePort(), flags: pick([.syn, [.syn, .ack], .ack, .rst, [.fin, .ack]]),
+                    from: number(1024...65535), to: servicePort(),
+                    flags: pick([.syn, [.syn, .ack], .ack, .rst, [.fin, .ack]]),
                     options: [UInt8](repeating: 1, count: pick([0, 0, 12, 40]))))
         default:
             layers.append(.udp(from: number(1024...65535), to: servicePort()))
-            if chance(0.4) { return layers + [.payload(quicData(configuration))] }
+            if chance(0.6) { return layers + [.payload(quicData(configuration))] }
         }
         return layers + [.payload(filler)]
     }
@@ -180,7 +189,9 @@ extension SeededGenerator {
     }
 
     /// In the tunnel to `server`, or in what looks like it.
-    private mutating func tunnel(_ inner: [PacketLayer], to server: Server, _ configuration: Configuration) -> [PacketLayer] {
+    private mutating func tunnel(_ inner: [PacketLayer], to server: Server, _ configuration: Configuration)
+        -> [PacketLayer]
+    {
         let bytes = Array(Packet.bytes([.ethernet()] + inner).dropFirst(14))
         let number: UInt8 = bytes[0] >> 4 == 4 ? 4 : 41
         let isIPv4 = server.address.isIPv4
@@ -189,7 +200,8 @@ extension SeededGenerator {
         let outer: PacketLayer =
             isIPv4
             ? .ipv4(
-                from: "192.0.2.9", to: server.address, next: next, options: [UInt8](repeating: 1, count: chance(0.03) ? 4 : 0),
+                from: "192.0.2.9", to: server.address, next: next,
+                options: [UInt8](repeating: 1, count: chance(0.03) ? 4 : 0),
                 moreFragments: chance(0.03))
             : .ipv6(from: "2001:db8::9", to: server.address, next: next)
         guard isGUE else { return [outer, .payload(bytes)] }

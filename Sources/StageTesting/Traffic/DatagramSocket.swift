@@ -14,14 +14,14 @@ struct DatagramSocket: ~Copyable {
         descriptor = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw LabError("open a UDP socket", errno: errno) }
         if let local {
-            try DatagramSocket.withAddress(local, localPort) { address, length in
+            try withSocketAddress(local, localPort) { address, length in
                 guard bind(descriptor, address, length) == 0 else {
                     throw LabError("bind UDP to \(local) port \(localPort)", errno: errno)
                 }
             }
         }
         if let peer {
-            try DatagramSocket.withAddress(peer, peerPort) { address, length in
+            try withSocketAddress(peer, peerPort) { address, length in
                 guard connect(descriptor, address, length) == 0 else {
                     throw LabError("connect UDP to \(peer) port \(peerPort)", errno: errno)
                 }
@@ -52,31 +52,5 @@ struct DatagramSocket: ~Copyable {
         if count >= 0 { return count }
         guard [EAGAIN, EINTR].contains(errno) else { throw LabError("receive a datagram", errno: errno) }
         return nil
-    }
-
-    private static func withAddress(
-        _ text: String, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Void
-    ) throws {
-        if text.contains(":") {
-            var address = sockaddr_in6()
-            address.sin6_family = sa_family_t(AF_INET6)
-            address.sin6_port = port.bigEndian
-            guard inet_pton(AF_INET6, text, &address.sin6_addr) == 1 else { throw LabError("no address: '\(text)'") }
-            try with(&address, body)
-        } else {
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = port.bigEndian
-            guard inet_pton(AF_INET, text, &address.sin_addr) == 1 else { throw LabError("no address: '\(text)'") }
-            try with(&address, body)
-        }
-    }
-
-    private static func with<T>(
-        _ address: inout T, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Void
-    ) throws {
-        try withUnsafeBytes(of: &address) { raw in
-            try body(raw.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(raw.count))
-        }
     }
 }

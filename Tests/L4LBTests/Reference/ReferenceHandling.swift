@@ -67,7 +67,8 @@ struct Handling {
         }
         if packet.total + overhead > configuration.director.mtu { return tooBig(packet, overhead) }
         return end(
-            .tx, .forwarded, sent(packet, to: server, by: pool.encapsulation, belonging.hash, hops: way.dropFirst(), next: 0))
+            .tx, .forwarded,
+            sent(packet, to: server, by: pool.encapsulation, belonging.hash, hops: way.dropFirst(), next: 0))
     }
 
     /// Which of the outcomes that are counted on top come of it.
@@ -232,14 +233,16 @@ struct Handling {
         let icmp = packet.transport.start
         reply[icmp] = packet.isIPv4 ? 0 : 129
         reply.replaceSubrange(
-            icmp + 2..<icmp + 4, with: after(number(icmp + 2), number(icmp), number(icmp) & 0xff | Int(reply[icmp]) << 8))
+            icmp + 2..<icmp + 4,
+            with: after(number(icmp + 2), number(icmp), number(icmp) & 0xff | Int(reply[icmp]) << 8))
         let ends = packet.destination.bytes + packet.source.bytes
         reply.replaceSubrange(
             link + (packet.isIPv4 ? 12 : 8)..<link + (packet.isIPv4 ? 20 : 40), with: ends)
         if packet.isIPv4 {
             reply[link + 8] = 64
             reply.replaceSubrange(
-                link + 10..<link + 12, with: after(number(link + 10), number(link + 8), number(link + 8) & 0xff | 64 << 8))
+                link + 10..<link + 12,
+                with: after(number(link + 10), number(link + 8), number(link + 8) & 0xff | 64 << 8))
         } else {
             reply[link + 7] = 64
         }

@@ -79,7 +79,9 @@ struct ReferenceSelection {
             }
         }
         let living = ranking.filter { words[$0]!.state != .down }
-        guard let owner = takers.first ?? ranking.first(where: isOpen) ?? living.first ?? ranking.first else { return [] }
+        guard let owner = takers.first ?? ranking.first(where: isOpen) ?? living.first ?? ranking.first else {
+            return []
+        }
         let second = takers.dropFirst().prefix(1)
         let above = ranking.contains(owner) ? living.prefix { $0 != owner } : living[...]
         guard !isUDP else {

@@ -120,7 +120,7 @@ let package = Package(
         .executableTarget(
             name: "sluice-bench",
             dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting"],
-            swiftSettings: settings),
+            swiftSettings: settings, plugins: ["BPFCompile"]),
         .executableTarget(
             name: "sluice-demo", dependencies: ["SluiceAPI", "StageKit", "StageTesting"], swiftSettings: settings),
         .testTarget(name: "StageKitTests", dependencies: ["StageKit"], swiftSettings: settings),

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import BPF
+import StageTesting
+
+/// Live frames from an interface of the client's namespace to wherever they end: in a program that counts and drops them.
+final class LiveRun {
+    private static let (frames, samples) = (1_000_000, 7)
+
+    private let lab: Lab
+    private let interface: String
+    private let packet: [UInt8]
+    private let flows: Harness.Flows
+    private let sink: Sink
+    /// A veth sends XDP frames only when it has a native program itself.
+    private var opener: Sink?
+
+    /// The attached program, in a place that takes only copyable values.
+    private final class Sink: Sendable {
+        let counted: BPFMap
+        private let link: BPFLink
+        init(_ link: consuming BPFLink, _ counted: consuming BPFMap) {
+            self.link = link
+            self.counted = counted
+        }
+    }
+
+    /// - Parameters:
+    ///   - interface: Where they are sent, in the namespace `client`.
+    ///   - end: Where they end, and its namespace: nil for the lab's own.
+    init(
+        _ lab: Lab, at interface: String, sinkAt end: (name: String, netns: String?), packet: [UInt8],
+        flows: Harness.Flows
+    ) throws {
+        self.lab = lab
+        self.interface = interface
+        self.packet = packet
+        self.flows = flows
+        if end.name != interface { opener = try Self.attachSink(lab, interface, "client") }
+        sink = try Self.attachSink(lab, end.name, end.netns)
+    }
+
+    private static func attachSink(_ lab: Lab, _ name: String, _ netns: String?) throws -> Sink {
+        try lab.inNamespace(netns) {
+            guard let index = XDP.interfaceIndex(name) else { throw LabError("find interface '\(name)'") }
+            let object = try BPFObject(contentsOf: BuildProducts.object("harness", of: "sluice-bench"))
+            try object.loadXDP(program: "sink", frags: true)
+            let program = try object.program("sink")
+            return Sink(try XDP.attach(program, to: index, mode: .native), try object.loadedMap("outcomes"))
+        }
+    }
+
+    /// Nanoseconds a frame. All must arrive.
+    func measure() throws -> Series {
+        var series = Series()
+        for _ in 0..<Self.samples { series.add(try sample()) }
+        return series
+    }
+
+    private func sample() throws -> Double {
+        let (packet, flows, interface) = (packet, flows, interface)
+        let before = try sink.counted.counters(at: 1)![0]
+        let took = try lab.inNamespace("client") {
+            guard let index = XDP.interfaceIndex(interface) else { throw LabError("find interface '\(interface)'") }
+            let object = try Harness.object(packet, flows: flows)
+            try object.loadXDP(program: "generate", frags: false)
+            try Harness.fill(object, packet)
+            let program = try object.program("generate")
+            let clock = ContinuousClock()
+            let start = clock.now
+            try program.sendLiveFrames(packet: packet, count: Self.frames, interface: index)
+            return (clock.now - start) / .nanoseconds(1)
+        }
+        let sink = sink
+        try lab.until("all frames arrive") { try sink.counted.counters(at: 1)![0] - before >= UInt64(Self.frames) }
+        return took / Double(Self.frames)
+    }
+}

@@ -108,16 +108,7 @@ static __always_inline int l4lb_too_big_v4(struct xdp_md *ctx, const struct l4lb
 
     if ((void *)quoted + L4LB_QUOTE > l4lb_end(ctx))
         return -1;
-    *ip = (struct iphdr){
-        .version = 4,
-        .ihl = sizeof(*ip) / 4,
-        .tot_len = bpf_htons(sizeof(*ip) + sizeof(*icmp) + L4LB_QUOTE),
-        .ttl = L4LB_TTL,
-        .protocol = IPPROTO_ICMP,
-        .saddr = quoted->daddr,
-        .daddr = quoted->saddr,
-    };
-    ip->check = l4lb_checksum_v4(ip);
+    l4lb_fill_v4(ip, 0, sizeof(*ip) + sizeof(*icmp) + L4LB_QUOTE, 0, IPPROTO_ICMP, quoted->daddr, quoted->saddr);
     *icmp =
         (struct l4lb_icmp){.type = L4LB_ICMP_UNREACHABLE, .code = L4LB_ICMP_FRAG_NEEDED, .rest = bpf_htonl(next_mtu)};
     icmp->checksum = l4lb_fold_sum(l4lb_sum(icmp, sizeof(*icmp) + L4LB_QUOTE, 0));

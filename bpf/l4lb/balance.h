@@ -32,7 +32,7 @@ static __always_inline int l4lb_read_quote(struct xdp_md *ctx, struct l4lb_packe
     packet->quoted = 1;
     packet->transport += L4LB_ICMP_HEADER;
     packet->left -= L4LB_ICMP_HEADER;
-    if (l4lb_parse(ctx, packet) || l4lb_is_icmp(flow) || !l4lb_equal(&flow->source, &vip))
+    if (l4lb_parse_quoted(ctx, packet) || l4lb_is_icmp(flow) || !l4lb_equal(&flow->source, &vip))
         return -1;
     flow->source = flow->destination;
     flow->destination = vip;

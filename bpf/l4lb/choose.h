@@ -8,17 +8,6 @@ static __always_inline struct l4lb_server *l4lb_server_of(__u32 number)
     return bpf_map_lookup_elem(&servers, &number);
 }
 
-/*
- * What follows has no branches where it can do without: all ones if `number`, of less than 64 bits, is 0. Branches
- * would be more paths than the verifier need walk, and some that no processor can predict.
- */
-static __always_inline __u64 l4lb_if_zero(__u64 number)
-{
-    number = (number - 1) >> 63;
-    asm volatile("" : "+r"(number));
-    return -number;
-}
-
 /* See enum l4lb_state. */
 static __always_inline __u64 l4lb_word_of(const __u64 *live, const struct l4lb_server *server)
 {
@@ -37,6 +26,8 @@ struct l4lb_choice {
     __u32 table;
     __u32 mask;
     __u32 entry;
+    /* The server that is looked at: one place for all, since the stack is short. */
+    __u32 number;
     /* Not down. */
     __u32 alive;
     /* Take new flows; and this very entry, by their weight. */
@@ -52,10 +43,10 @@ struct l4lb_choice {
 #define L4LB_PROBED_OWNER  (1 << L4LB_RANKS)
 #define L4LB_PROBED_SECOND (1 << (L4LB_RANKS + 1))
 
-static __always_inline int l4lb_weigh(struct l4lb_choice *choice, __u32 entry, __u32 number, __u32 rank)
+static __always_inline int l4lb_weigh(struct l4lb_choice *choice, __u32 entry, __u32 rank)
 {
-    struct l4lb_server *server = l4lb_server_of(number);
-    __u64 *live = bpf_map_lookup_elem(&servers_live, &number);
+    struct l4lb_server *server = bpf_map_lookup_elem(&servers, &choice->number);
+    __u64 *live = bpf_map_lookup_elem(&servers_live, &choice->number);
     __u64 word, state, there, open, part;
 
     /* No number is so large. */
@@ -63,7 +54,7 @@ static __always_inline int l4lb_weigh(struct l4lb_choice *choice, __u32 entry, _
         return -1;
     word = l4lb_word_of(live, server);
     state = l4lb_state_of(word);
-    part = l4lb_mix(l4lb_mix(0, (__u64)entry << 16 | number), 0) >> L4LB_WEIGHT_SHIFT;
+    part = l4lb_mix(l4lb_mix(0, (__u64)entry << 16 | choice->number), 0) >> L4LB_WEIGHT_SHIFT;
     /* A free place has family 0. Differences of small numbers are negative in bit 63. */
     there = ~l4lb_if_zero(server->family) & 1;
     open = (state - L4LB_DRAINING) >> 63 & there;
@@ -88,9 +79,11 @@ static __always_inline __u64 l4lb_ranks_of(const struct l4lb_choice *choice, __u
 static __always_inline int l4lb_weigh_all(struct l4lb_choice *choice, __u32 entry)
 {
 #pragma unroll
-    for (int rank = 0; rank < L4LB_RANKS; rank++)
-        if (l4lb_weigh(choice, entry, choice->ranks >> (16 * rank) & 0xffff, rank))
+    for (int rank = 0; rank < L4LB_RANKS; rank++) {
+        choice->number = choice->ranks >> (16 * rank) & 0xffff;
+        if (l4lb_weigh(choice, entry, rank))
             return -1;
+    }
     return 0;
 }
 
@@ -130,13 +123,6 @@ static long l4lb_probe(__u32 index, void *context)
     return 0;
 }
 
-/* The number of the lowest bit, of six. */
-static __always_inline __u32 l4lb_lowest(__u32 bits)
-{
-    bits &= -bits;
-    return ((bits >> 1 | bits >> 3 | bits >> 5) & 1) | ((bits >> 1 | bits >> 2) & 2) | ((bits >> 2 | bits >> 3) & 4);
-}
-
 /* Takes the lowest bit of the first set that has any: the server it stands for, 0 without. */
 static __always_inline __u16 l4lb_take_lowest(const struct l4lb_choice *choice, __u32 *sets)
 {
@@ -155,8 +141,11 @@ static __always_inline __u16 l4lb_take_lowest(const struct l4lb_choice *choice, 
     return servers >> (16 * (number % L4LB_RANKS)) & ~l4lb_if_zero(set);
 }
 
-/* Puts the servers of a packet's flow in order; 0 if there is any. See docs/l4lb.md, "Which server". */
-L4LB_STEP l4lb_choose(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32 hops)
+/*
+ * Puts the servers of a packet's flow in order, when some of them have anything but all of their entries' flows. See
+ * docs/l4lb.md, "Which server".
+ */
+L4LB_STEP l4lb_order(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32 hops)
 {
     struct l4lb_choice choice = {.table = table, .mask = mask};
     __u32 first, second, above, sets[4];
@@ -165,10 +154,8 @@ L4LB_STEP l4lb_choose(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32
     if (!packet)
         return -1;
     udp = packet->flow.protocol == IPPROTO_UDP;
-    choice.entry = packet->hash >> 32 & choice.mask;
+    choice.entry = packet->hash >> 32 & mask;
     choice.ranks = l4lb_ranks_of(&choice, choice.entry);
-    if (!(choice.ranks & 0xffff))
-        return -1;
     if (l4lb_weigh_all(&choice, choice.entry))
         return -1;
     /* Whoever is not ranked here may still have taken it, while two of those that are did not. */
@@ -207,4 +194,42 @@ L4LB_STEP l4lb_choose(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32
         packet->way.servers[place] = l4lb_take_lowest(&choice, sets);
     }
     return 0;
+}
+
+/* Not 0 if a server may do anything but take all flows of its entries, or the number is nobody's. */
+static __always_inline __u64 l4lb_is_special(const __u32 *number)
+{
+    struct l4lb_server *server = bpf_map_lookup_elem(&servers, number);
+    __u64 *live = bpf_map_lookup_elem(&servers_live, number);
+
+    if (!server || !live)
+        return 1;
+    return (l4lb_word_of(live, server) ^ (L4LB_ACTIVE << 16 | L4LB_WEIGHT_ALL)) & 0xffffff;
+}
+
+/* The servers to ask for a packet's flow; 0 if there is any. */
+static __always_inline int l4lb_choose(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32 hops)
+{
+    struct l4lb_choice choice = {.table = table};
+    __u64 ranks = l4lb_ranks_of(&choice, packet->hash >> 32 & mask), special;
+    __u32 number = ranks & 0xffff;
+
+    if (!number)
+        return -1;
+    special = l4lb_is_special(&number);
+    /* In quiet times whoever owns a flow of UDP has all of it. */
+    if (packet->flow.protocol == IPPROTO_UDP || !hops) {
+        packet->way.all = number;
+    } else {
+#pragma unroll
+        for (int rank = 1; rank < L4LB_RANKS; rank++) {
+            number = ranks >> (16 * rank) & 0xffff;
+            special |= l4lb_is_special(&number) & ~l4lb_if_zero(number);
+        }
+        packet->way.all = ranks & ~0ull >> (16 * ((L4LB_HOPS - hops) & L4LB_HOPS));
+    }
+    if (!special)
+        return 0;
+    packet->way.all = 0;
+    return l4lb_order(packet, table, mask, hops);
 }

@@ -14,16 +14,20 @@ static __always_inline __u16 l4lb_fold(__u32 sum)
     return ~((sum & 0xffff) + (sum >> 16));
 }
 
-/* IPv4's checksum of a header without options. */
-static __always_inline __u16 l4lb_checksum_v4(const struct iphdr *ip)
+/* An IPv4 header without options, and its checksum: of what is written, which is not read again. */
+static __always_inline void l4lb_fill_v4(struct iphdr *ip, __u8 tos, __u16 total, __u16 fragment, __u8 protocol,
+                                         __be32 source, __be32 destination)
 {
-    const __u16 *words = (const __u16 *)ip;
-    __u32 sum = 0;
+    __u32 first = 0x45 | tos << 8, length = bpf_htons(total), flags = bpf_htons(fragment);
+    __u32 ttl = L4LB_TTL | protocol << 8;
+    __u32 sum = first + length + flags + ttl + (source & 0xffff) + (source >> 16);
 
-#pragma unroll
-    for (int i = 0; i < 10; i++)
-        sum += words[i];
-    return l4lb_fold(sum);
+    sum += (destination & 0xffff) + (destination >> 16);
+    *(__u32 *)ip = first | length << 16;
+    *((__u32 *)ip + 1) = flags << 16;
+    *((__u32 *)ip + 2) = ttl | (__u32)l4lb_fold(sum) << 16;
+    ip->saddr = source;
+    ip->daddr = destination;
 }
 
 static __always_inline int l4lb_write_v4(void *start, void *end, const struct l4lb_packet *packet,
@@ -33,18 +37,7 @@ static __always_inline int l4lb_write_v4(void *start, void *end, const struct l4
 
     if ((void *)(ip + 1) > end)
         return -1;
-    *ip = (struct iphdr){
-        .version = 4,
-        .ihl = sizeof(*ip) / 4,
-        .tos = packet->tos,
-        .tot_len = bpf_htons(total),
-        .frag_off = bpf_htons(L4LB_FRAGMENT_DF),
-        .ttl = L4LB_TTL,
-        .protocol = protocol,
-        .saddr = source_v4,
-        .daddr = server->address.low >> 32,
-    };
-    ip->check = l4lb_checksum_v4(ip);
+    l4lb_fill_v4(ip, packet->tos, total, L4LB_FRAGMENT_DF, protocol, source_v4, server->address.low >> 32);
     return 0;
 }
 
@@ -71,7 +64,7 @@ static __always_inline int l4lb_write_gue(void *start, void *end, const struct l
 {
     struct udphdr *udp = start;
     struct l4lb_gue *gue = (void *)(udp + 1);
-    const struct l4lb_way *way = &packet->way;
+    const union l4lb_way *way = &packet->way;
 
     if ((void *)(gue + 1) > end)
         return -1;
@@ -89,23 +82,15 @@ static __always_inline int l4lb_write_gue(void *start, void *end, const struct l
     return 0;
 }
 
-/* Writes the outer headers of a packet to packet->server into room that is there. */
-L4LB_STEP l4lb_write_outer(struct xdp_md *ctx, struct l4lb_packet *packet)
+/* Writes the outer headers of a packet to a server into room that is there. */
+static __always_inline int l4lb_write_outer(struct xdp_md *ctx, const struct l4lb_packet *packet,
+                                            const struct l4lb_server *server)
 {
-    void *start, *end = l4lb_end(ctx);
-    struct l4lb_server *server;
-    __u32 total, gue;
-    __u8 protocol;
+    void *start = l4lb_at(ctx, packet->link), *end = l4lb_end(ctx);
+    int gue = packet->encapsulation == L4LB_GUE;
+    __u8 protocol = gue ? IPPROTO_UDP : packet->flow.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+    __u32 total = packet->total + (gue ? sizeof(struct udphdr) + sizeof(struct l4lb_gue) : 0);
 
-    if (!packet)
-        return -1;
-    server = l4lb_server_of(packet->server);
-    if (!server)
-        return -1;
-    start = l4lb_at(ctx, packet->link);
-    gue = packet->encapsulation == L4LB_GUE;
-    protocol = gue ? IPPROTO_UDP : packet->flow.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-    total = packet->total + (gue ? sizeof(struct udphdr) + sizeof(struct l4lb_gue) : 0);
     if (server->family == 4) {
         if (l4lb_write_v4(start, end, packet, server, protocol, total + sizeof(struct iphdr)))
             return -1;

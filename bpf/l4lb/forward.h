@@ -32,14 +32,12 @@ static __always_inline __u32 l4lb_emit(struct xdp_md *ctx, const struct l4lb_rou
  * neighbour for yet is handed on as built, for it to forward and to look for the neighbour. A tagged frame goes back in
  * its VLAN.
  */
-L4LB_STEP l4lb_forward(struct xdp_md *ctx, struct l4lb_packet *packet)
+static __always_inline __u32 l4lb_forward(struct xdp_md *ctx, struct l4lb_packet *packet)
 {
     struct l4lb_server *server;
     struct l4lb_route *route = 0;
     int routed;
 
-    if (!packet)
-        return XDP_DROP;
     server = l4lb_server_of(packet->server);
     if (!server)
         return XDP_DROP;
@@ -48,9 +46,9 @@ L4LB_STEP l4lb_forward(struct xdp_md *ctx, struct l4lb_packet *packet)
     routed = by_route && packet->link == sizeof(struct ethhdr);
     if (routed)
         route = l4lb_route_to(ctx, packet->server, server);
-    if (!packet->outer && l4lb_move_link(ctx, packet->link, -(int)packet->overhead, l4lb_ether_type(server->family)))
+    if (!packet->outer && l4lb_shift_link(ctx, packet->link, -(int)packet->overhead, l4lb_ether_type(server->family)))
         return XDP_DROP;
-    if (l4lb_write_outer(ctx, packet))
+    if (l4lb_write_outer(ctx, packet, server))
         return XDP_DROP;
     if (!routed)
         return l4lb_swap_link(ctx) ? XDP_DROP : XDP_TX;

@@ -51,14 +51,15 @@ struct l4lb_flow {
 };
 
 /* The servers to ask for a flow, in this order; 0 ends them. The last one keeps it. */
-struct l4lb_way {
+union l4lb_way {
     __u16 servers[1 + L4LB_HOPS];
+    __u64 all;
 };
 
 /* A packet, and what is to be done with it. */
 struct l4lb_packet {
     struct l4lb_flow flow;
-    struct l4lb_way way;
+    union l4lb_way way;
     __u64 hash;
     /* Of the frame. */
     __u32 length;
@@ -121,6 +122,24 @@ static __always_inline __u64 l4lb_mix(__u64 hash, __u64 word)
 {
     hash = (hash ^ word) * L4LB_MIX;
     return hash ^ hash >> 29;
+}
+
+/*
+ * What follows has no branches where it can do without: all ones if `number`, of less than 64 bits, is 0. Branches
+ * would be more paths than the verifier need walk, and some that no processor can predict.
+ */
+static __always_inline __u64 l4lb_if_zero(__u64 number)
+{
+    number = (number - 1) >> 63;
+    asm volatile("" : "+r"(number));
+    return -number;
+}
+
+/* The number of the lowest bit, of six. */
+static __always_inline __u32 l4lb_lowest(__u32 bits)
+{
+    bits &= -bits;
+    return ((bits >> 1 | bits >> 3 | bits >> 5) & 1) | ((bits >> 1 | bits >> 2) & 2) | ((bits >> 2 | bits >> 3) & 4);
 }
 
 static __always_inline void l4lb_count(enum l4lb_verdict verdict, const struct l4lb_packet *packet)

@@ -168,17 +168,18 @@ static __always_inline int l4lb_parse_transport(const struct l4lb_cursor *cursor
  * Reads the packet of packet->flow.family at packet->transport, and puts that behind its network header; 0 if it is
  * good. All headers must lie in the first buffer of a packet in fragments (drivers put them there).
  */
-L4LB_STEP l4lb_parse(struct xdp_md *ctx, struct l4lb_packet *packet)
+static __always_inline int l4lb_parse(struct xdp_md *ctx, struct l4lb_packet *packet)
 {
-    struct l4lb_cursor cursor = {.ctx = ctx};
+    struct l4lb_cursor cursor = {.ctx = ctx, .offset = packet->transport, .left = packet->left};
 
-    if (!packet)
-        return -1;
-    cursor.offset = packet->transport;
-    cursor.left = packet->left;
     if (packet->flow.family == 4 ? l4lb_parse_v4(&cursor, packet) : l4lb_parse_v6(&cursor, packet))
         return -1;
     packet->transport = cursor.offset;
     packet->left = cursor.left;
     return l4lb_parse_transport(&cursor, packet);
+}
+
+L4LB_STEP l4lb_parse_quoted(struct xdp_md *ctx, struct l4lb_packet *packet)
+{
+    return packet ? l4lb_parse(ctx, packet) : -1;
 }

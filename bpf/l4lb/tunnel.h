@@ -27,7 +27,7 @@ static __always_inline int l4lb_read_gue(struct xdp_md *ctx, struct l4lb_packet 
     packet->flow.family = l4lb_inner_family(gue->protocol);
     if (length == sizeof(*gue) && (void *)(gue + 1) <= l4lb_end(ctx) && !gue->flags && gue->magic == L4LB_GUE_MAGIC &&
         gue->next >> 4 == L4LB_GUE_VERSION && (gue->next & 15) <= L4LB_HOPS) {
-        packet->way = (struct l4lb_way){{0, bpf_ntohs(gue->hops[0]), bpf_ntohs(gue->hops[1]), bpf_ntohs(gue->hops[2])}};
+        packet->way = (union l4lb_way){{0, bpf_ntohs(gue->hops[0]), bpf_ntohs(gue->hops[1]), bpf_ntohs(gue->hops[2])}};
         packet->place = gue->next & 15;
     }
     return sizeof(*udp) + length;

@@ -55,9 +55,10 @@ static __always_inline __u64 l4lb_hash(const struct l4lb_flow *flow, __u8 hashin
         if (!source_only)
             hash = l4lb_mix(l4lb_mix(hash, flow->destination.high), flow->destination.low);
     }
-    if (source_only || flow->by_pair)
-        return l4lb_mix(hash, 0);
-    return l4lb_mix(hash, (__u64)flow->source_port << 32 | (__u64)flow->destination_port << 16 | flow->protocol);
+    if (!source_only && !flow->by_pair)
+        hash = l4lb_mix(hash, (__u64)flow->source_port << 32 | (__u64)flow->destination_port << 16 | flow->protocol);
+    /* What came in last has been in the upper bits only. */
+    return l4lb_mix(hash, 0);
 }
 
 /* Whether a packet that is at this server stays, and whom to ask if not. */

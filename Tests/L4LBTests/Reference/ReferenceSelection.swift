@@ -39,9 +39,8 @@ enum ReferenceHash {
                 word([
                     UInt8(number), 0, UInt8(to >> 8), UInt8(to & 255), UInt8(from >> 8), UInt8(from & 255),
                 ]))
-        } else {
-            words.append(0)
         }
+        words.append(0)
         return mix(words)
     }
 }

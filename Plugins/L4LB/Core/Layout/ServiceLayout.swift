@@ -123,7 +123,8 @@ struct ServiceLayout {
 
     /// `quic_members`, by the first chunk of each pool's table.
     func quicMembers(_ firstChunks: [String: Int]) -> [MapEntry] {
-        let numbers = Dictionary(configuration.servers.map { ($0.name, $0.number) }, uniquingKeysWith: { first, _ in first })
+        let numbers = Dictionary(
+            configuration.servers.map { ($0.name, $0.number) }, uniquingKeysWith: { first, _ in first })
         let tables = Dictionary(
             services.filter(\.quic).map { (firstChunks[$0.pool]!, $0.pool) }, uniquingKeysWith: { first, _ in first })
         return tables.sorted { $0.key < $1.key }.flatMap { chunk, pool in

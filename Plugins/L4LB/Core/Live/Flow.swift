@@ -55,7 +55,8 @@ public struct Flow: Decodable, Sendable, Equatable {
             }
         }
         let ports = UInt64(sourcePort.bigEndian) << 32 | UInt64(destinationPort.bigEndian) << 16
-        mix.add(isSourceOnly ? 0 : ports | UInt64(`protocol`.number))
+        if !isSourceOnly { mix.add(ports | UInt64(`protocol`.number)) }
+        mix.add(0)
         return mix.hash
     }
 }

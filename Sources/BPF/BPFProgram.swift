@@ -90,24 +90,40 @@ public struct BPFProgram: ~Copyable, Sendable {
     /// - Parameters:
     ///   - packet: a frame from the Ethernet header on, at least 14 bytes; above a page's linear part only for
     ///     programs that take frags.
-    public func testRun(packet: [UInt8], repeat count: Int = 1) throws(BPFError) -> TestRun {
+    ///   - interface: the index of one that it shall seem to have come in by (Linux 5.15); nil for `lo`.
+    public func testRun(packet: [UInt8], repeat count: Int = 1, interface: Int? = nil) throws(BPFError) -> TestRun {
         var output = [UInt8](repeating: 0, count: packet.count + 512)
+        let context = Self.context(packet: packet, interface: interface ?? 0)
         let fd = fd.raw
         let (result, ran) = packet.withUnsafeBytes { input in
             output.withUnsafeMutableBytes { space in
-                withOptions(bpf_test_run_opts.self, size: \.sz) { options in
-                    options.pointee.repeat = Int32(count)
-                    options.pointee.data_in = input.baseAddress
-                    options.pointee.data_size_in = UInt32(input.count)
-                    options.pointee.data_out = space.baseAddress
-                    options.pointee.data_size_out = UInt32(space.count)
-                    return (bpf_prog_test_run_opts(fd, options), options.pointee)
+                withUnsafeBytes(of: context) { context in
+                    withOptions(bpf_test_run_opts.self, size: \.sz) { options in
+                        options.pointee.repeat = Int32(count)
+                        options.pointee.data_in = input.baseAddress
+                        options.pointee.data_size_in = UInt32(input.count)
+                        options.pointee.data_out = space.baseAddress
+                        options.pointee.data_size_out = UInt32(space.count)
+                        if interface != nil {
+                            options.pointee.ctx_in = context.baseAddress
+                            options.pointee.ctx_size_in = UInt32(context.count)
+                        }
+                        return (bpf_prog_test_run_opts(fd, options), options.pointee)
+                    }
                 }
             }
         }
         guard result == 0 else { throw BPFError("test-run", "program \"\(name)\"", errno: Errno(rawValue: -result)) }
         return TestRun(
             returnValue: ran.retval, output: Array(output.prefix(Int(ran.data_size_out))), duration: ran.duration)
+    }
+
+    /// What says that a packet came in by an interface.
+    private static func context(packet: [UInt8], interface: Int) -> xdp_md {
+        var context = xdp_md()
+        context.data_end = UInt32(packet.count)
+        context.ingress_ifindex = UInt32(interface)
+        return context
     }
 
     /// Runs a program of type `BPF_PROG_TYPE_SYSCALL` once (`BPF_PROG_TEST_RUN`, Linux 5.14). No signal ends the run
@@ -128,12 +144,10 @@ public struct BPFProgram: ~Copyable, Sendable {
     /// Sends `count` copies of a packet through an XDP program as if they had come in on an interface, and does
     /// what the program says: `XDP_TX` puts them on the wire (`BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18).
     public func sendLiveFrames(packet: [UInt8], count: Int, interface: Int, batch: Int = 64) throws(BPFError) {
-        var context = xdp_md()
-        context.data_end = UInt32(packet.count)
-        context.ingress_ifindex = UInt32(interface)
+        let context = Self.context(packet: packet, interface: interface)
         let fd = fd.raw
         let result = packet.withUnsafeBytes { input in
-            withUnsafeBytes(of: &context) { context in
+            withUnsafeBytes(of: context) { context in
                 withOptions(bpf_test_run_opts.self, size: \.sz) { options in
                     options.pointee.repeat = Int32(count)
                     options.pointee.flags = UInt32(1 << 1)  // BPF_F_TEST_XDP_LIVE_FRAMES

@@ -75,9 +75,11 @@ public final class StageUnderTest {
     /// What the stage does with a packet, a frame from the Ethernet header on.
     /// - Parameter count: Runs it so often on the same packet, as fast as the kernel can; the outcome is the last
     /// one's.
+    /// - Parameter interface: The index of the one that it seems to have come in by; nil for `lo`. A frame that is sent
+    /// on goes nowhere.
     @discardableResult
-    public func run(_ packet: [UInt8], repeat count: Int = 1) throws -> Outcome {
-        let run = try program.testRun(packet: packet, repeat: count)
+    public func run(_ packet: [UInt8], repeat count: Int = 1, interface: Int? = nil) throws -> Outcome {
+        let run = try program.testRun(packet: packet, repeat: count, interface: interface)
         return Outcome(verdict: Verdict(xdp: run.returnValue), packet: run.output)
     }
 

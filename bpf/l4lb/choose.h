@@ -21,53 +21,62 @@ static __always_inline enum l4lb_state l4lb_state_of(__u64 word)
     return word >> 16 & 0xff;
 }
 
-/* A table, an entry in it, and what its ranks are good for: a bit each. */
+/* Gets the word of a server; 0, which takes nothing, for the number 0, which is nobody's. 0 if it can. */
+static __always_inline int l4lb_read_word(const __u32 *number, __u64 *word)
+{
+    struct l4lb_server *server = bpf_map_lookup_elem(&servers, number);
+    __u64 *live = bpf_map_lookup_elem(&servers_live, number);
+
+    if (!server || !live)
+        return -1;
+    *word = l4lb_word_of(live, server);
+    return 0;
+}
+
+/*
+ * What the ranks of an entry are good for, a bit each, in a byte for each thing: together, since the stack is short.
+ * Bits 4 and 5 stand for servers that other entries lend, see l4lb_probe.
+ */
+#define L4LB_OF_ALIVE   0  /* not down */
+#define L4LB_OF_OPEN    8  /* takes new flows */
+#define L4LB_OF_TAKING  16 /* and this very entry, by its weight */
+#define L4LB_OF_FILLING 24
+
+#define L4LB_LENT_OWNER  (1 << L4LB_RANKS)
+#define L4LB_LENT_SECOND (1 << (L4LB_RANKS + 1))
+
+/* What the first rank would be good for, were `number` there. Nobody is good for nothing. */
+static __always_inline __u32 l4lb_weigh(__u32 entry, __u64 number, __u64 word)
+{
+    __u64 part = l4lb_mix(l4lb_mix(0, (__u64)entry << 16 | number), 0) >> L4LB_WEIGHT_SHIFT;
+    /* Differences of small numbers are negative in bit 63. */
+    __u64 state = l4lb_state_of(word), open = (state - L4LB_DRAINING) >> 63;
+    __u64 taking = open & (part - (word & 0xffff)) >> 63;
+
+    return ((state - L4LB_DOWN) >> 63 << L4LB_OF_ALIVE | open << L4LB_OF_OPEN | taking << L4LB_OF_TAKING |
+            (l4lb_if_zero(state ^ L4LB_FILLING) & 1) << L4LB_OF_FILLING) &
+           ~l4lb_if_zero(number);
+}
+
+/* A table, an entry in it, and its ranks. */
 struct l4lb_choice {
     __u32 table;
     __u32 mask;
     __u32 entry;
-    /* The server that is looked at: one place for all, since the stack is short. */
-    __u32 number;
-    /* Not down. */
-    __u32 alive;
-    /* Take new flows; and this very entry, by their weight. */
-    __u32 open;
-    __u32 taking;
-    __u32 filling;
+    __u32 bits;
     __u64 ranks;
-    /* From other entries, as two more ranks: see l4lb_probe. */
-    __u64 probed;
+    /* Servers that other entries lend: an owner, and whose turn it would be without the owner. */
+    __u64 lent;
 };
 
-/* Bits of `taking` that stand for those of `probed`. */
-#define L4LB_PROBED_OWNER  (1 << L4LB_RANKS)
-#define L4LB_PROBED_SECOND (1 << (L4LB_RANKS + 1))
-
-static __always_inline int l4lb_weigh(struct l4lb_choice *choice, __u32 entry, __u32 rank)
+static __always_inline __u32 l4lb_set_of(const struct l4lb_choice *choice, __u32 what)
 {
-    struct l4lb_server *server = bpf_map_lookup_elem(&servers, &choice->number);
-    __u64 *live = bpf_map_lookup_elem(&servers_live, &choice->number);
-    __u64 word, state, there, open, part;
-
-    /* No number is so large. */
-    if (!server || !live)
-        return -1;
-    word = l4lb_word_of(live, server);
-    state = l4lb_state_of(word);
-    part = l4lb_mix(l4lb_mix(0, (__u64)entry << 16 | choice->number), 0) >> L4LB_WEIGHT_SHIFT;
-    /* A free place has family 0. Differences of small numbers are negative in bit 63. */
-    there = ~l4lb_if_zero(server->family) & 1;
-    open = (state - L4LB_DRAINING) >> 63 & there;
-    choice->alive |= ((state - L4LB_DOWN) >> 63 & there) << rank;
-    choice->open |= open << rank;
-    choice->taking |= (open & (part - (word & 0xffff)) >> 63) << rank;
-    choice->filling |= (l4lb_if_zero(state ^ L4LB_FILLING) & 1) << rank;
-    return 0;
+    return choice->bits >> what & 0xff;
 }
 
-static __always_inline __u64 l4lb_ranks_of(const struct l4lb_choice *choice, __u32 entry)
+static __always_inline __u64 l4lb_ranks_of(__u32 table, __u32 entry)
 {
-    __u32 number = choice->table + entry / L4LB_CHUNK;
+    __u32 number = table + entry / L4LB_CHUNK;
     struct l4lb_chunk *chunk = bpf_map_lookup_elem(&tables, &number);
 
     if (!chunk)
@@ -76,49 +85,34 @@ static __always_inline __u64 l4lb_ranks_of(const struct l4lb_choice *choice, __u
     return *(__u64 *)&chunk->entries[entry];
 }
 
-static __always_inline int l4lb_weigh_all(struct l4lb_choice *choice, __u32 entry)
-{
-#pragma unroll
-    for (int rank = 0; rank < L4LB_RANKS; rank++) {
-        choice->number = choice->ranks >> (16 * rank) & 0xffff;
-        if (l4lb_weigh(choice, entry, rank))
-            return -1;
-    }
-    return 0;
-}
-
 static __always_inline int l4lb_is_ranked(__u64 ranks, __u64 number)
 {
     return number == (ranks & 0xffff) || number == (ranks >> 16 & 0xffff) || number == (ranks >> 32 & 0xffff) ||
            number == ranks >> 48;
 }
 
-/* Looks for an owner, and for whose turn it would be without that one, in another entry. 1 ends the search. */
+/* Borrows what is missing of two servers that take new flows from another entry. 1 ends the search. */
 static long l4lb_probe(__u32 index, void *context)
 {
     struct l4lb_choice *choice = context;
-    struct l4lb_choice other = {.table = choice->table};
-    __u32 entry = (choice->entry + (index + 1) * L4LB_PROBE_STEP) & choice->mask;
+    __u32 entry = (choice->entry + (index + 1) * L4LB_PROBE_STEP) & choice->mask, number, bits;
+    __u64 ranks = l4lb_ranks_of(choice->table, entry), word;
 
-    other.ranks = l4lb_ranks_of(choice, entry);
-    if (l4lb_weigh_all(&other, entry))
-        return 1;
 #pragma unroll
     for (int rank = 0; rank < L4LB_RANKS; rank++) {
-        __u64 number = other.ranks >> (16 * rank) & 0xffff;
-
-        if (!(other.taking & 1 << rank) || l4lb_is_ranked(choice->ranks, number))
+        number = ranks >> (16 * rank) & 0xffff;
+        if (l4lb_read_word(&number, &word))
+            return 1;
+        bits = l4lb_weigh(entry, number, word);
+        if (!(bits & 1 << L4LB_OF_TAKING) || l4lb_is_ranked(choice->ranks, number) || number == choice->lent)
             continue;
-        if (!choice->taking) {
-            choice->probed = number;
-            choice->taking = L4LB_PROBED_OWNER;
-            choice->open |= L4LB_PROBED_OWNER;
-            choice->filling |= (other.filling >> rank & 1) * L4LB_PROBED_OWNER;
-        } else if (number != choice->probed) {
-            choice->probed |= number << 16;
-            choice->taking |= L4LB_PROBED_SECOND;
+        if (l4lb_set_of(choice, L4LB_OF_TAKING)) {
+            choice->lent |= (__u64)number << 16;
+            choice->bits |= L4LB_LENT_SECOND << L4LB_OF_TAKING;
             return 1;
         }
+        choice->lent = number;
+        choice->bits |= bits << L4LB_RANKS;
     }
     return 0;
 }
@@ -137,7 +131,7 @@ static __always_inline __u16 l4lb_take_lowest(const struct l4lb_choice *choice, 
     sets[2] &= ~set;
     sets[3] &= ~set;
     number = l4lb_lowest(set);
-    servers = choice->ranks ^ ((choice->ranks ^ choice->probed) & ~l4lb_if_zero(number / L4LB_RANKS));
+    servers = choice->ranks ^ ((choice->ranks ^ choice->lent) & ~l4lb_if_zero(number / L4LB_RANKS));
     return servers >> (16 * (number % L4LB_RANKS)) & ~l4lb_if_zero(set);
 }
 
@@ -148,42 +142,57 @@ static __always_inline __u16 l4lb_take_lowest(const struct l4lb_choice *choice, 
 L4LB_STEP l4lb_order(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32 hops)
 {
     struct l4lb_choice choice = {.table = table, .mask = mask};
-    __u32 first, second, above, sets[4];
+    __u32 number, bits, alive, open, taking, first, second, above, sets[4];
+    __u64 word;
     int udp;
 
     if (!packet)
         return -1;
     udp = packet->flow.protocol == IPPROTO_UDP;
     choice.entry = packet->hash >> 32 & mask;
-    choice.ranks = l4lb_ranks_of(&choice, choice.entry);
-    if (l4lb_weigh_all(&choice, choice.entry))
-        return -1;
+    choice.ranks = packet->way.all;
+    packet->way.all = 0;
+#pragma unroll
+    for (int rank = 0; rank < L4LB_RANKS; rank++) {
+        number = choice.ranks >> (16 * rank) & 0xffff;
+        if (l4lb_read_word(&number, &word))
+            return -1;
+        bits = l4lb_weigh(choice.entry, number, word);
+        /* One after the other, or all of it would be on the stack at once. */
+        asm volatile("" : "+r"(bits)::"memory");
+        choice.bits |= bits << rank;
+    }
+    taking = l4lb_set_of(&choice, L4LB_OF_TAKING);
     /* Whoever is not ranked here may still have taken it, while two of those that are did not. */
-    if (choice.ranks >> 48 && !(choice.taking & (choice.taking - 1))) {
+    if (choice.ranks >> 48 && !(taking & (taking - 1))) {
         bpf_loop(L4LB_PROBES, l4lb_probe, &choice, 0);
-        if (choice.taking & L4LB_PROBED_OWNER)
+        taking = l4lb_set_of(&choice, L4LB_OF_TAKING);
+        if (taking & L4LB_LENT_OWNER)
             l4lb_count(L4LB_PROBED, packet);
     }
-    if (!choice.open)
+    open = l4lb_set_of(&choice, L4LB_OF_OPEN);
+    /* Whoever is lent has no flows that it need be asked for. */
+    alive = l4lb_set_of(&choice, L4LB_OF_ALIVE) & (L4LB_LENT_OWNER - 1);
+    if (!open)
         l4lb_count(L4LB_ALL_DOWN, packet);
     /* If nobody takes it: whoever is open, whoever is there, the first. */
-    first = choice.alive | (l4lb_if_zero(choice.alive) & 1);
-    first = choice.open | (first & l4lb_if_zero(choice.open));
-    first = choice.taking | (first & l4lb_if_zero(choice.taking));
+    first = alive | (l4lb_if_zero(alive) & 1);
+    first = open | (first & l4lb_if_zero(open));
+    first = taking | (first & l4lb_if_zero(taking));
     first &= -first;
-    second = choice.taking & ~first;
+    second = taking & ~first;
     second &= -second;
-    above = choice.alive & (first - 1);
+    above = alive & (first - 1);
     if (udp) {
         sets[0] = above;
-        sets[1] = second & ~l4lb_if_zero(choice.filling & first);
+        sets[1] = second & ~l4lb_if_zero(l4lb_set_of(&choice, L4LB_OF_FILLING) & first);
         sets[2] = first;
         sets[3] = 0;
     } else {
         sets[0] = first;
         sets[1] = above;
         sets[2] = second;
-        sets[3] = choice.alive & ~(first | above | second);
+        sets[3] = alive & ~(first | above | second);
     }
     for (__u32 place = 0; place <= L4LB_HOPS; place++) {
         if (place > hops)
@@ -196,40 +205,45 @@ L4LB_STEP l4lb_order(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32 
     return 0;
 }
 
-/* Not 0 if a server may do anything but take all flows of its entries, or the number is nobody's. */
-static __always_inline __u64 l4lb_is_special(const __u32 *number)
+/* Not 0 if a server does anything but take all flows of its entries. */
+static __always_inline __u64 l4lb_is_special(__u64 word)
 {
-    struct l4lb_server *server = bpf_map_lookup_elem(&servers, number);
-    __u64 *live = bpf_map_lookup_elem(&servers_live, number);
+    return (word ^ (L4LB_ACTIVE << 16 | L4LB_WEIGHT_ALL)) & 0xffffff;
+}
 
-    if (!server || !live)
-        return 1;
-    return (l4lb_word_of(live, server) ^ (L4LB_ACTIVE << 16 | L4LB_WEIGHT_ALL)) & 0xffffff;
+/* Not 0 if it is down: no other state has both bits. */
+static __always_inline __u64 l4lb_is_down(__u64 word)
+{
+    return word & word >> 1 & 1 << 16;
 }
 
 /* The servers to ask for a packet's flow; 0 if there is any. */
 static __always_inline int l4lb_choose(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32 hops)
 {
-    struct l4lb_choice choice = {.table = table};
-    __u64 ranks = l4lb_ranks_of(&choice, packet->hash >> 32 & mask), special;
-    __u32 number = ranks & 0xffff;
+    __u64 ranks = l4lb_ranks_of(table, packet->hash >> 32 & mask), special = 0, word;
+    int single = packet->flow.protocol == IPPROTO_UDP || !hops;
+    __u32 number;
 
-    if (!number)
+    if (!(ranks & 0xffff))
         return -1;
-    special = l4lb_is_special(&number);
-    /* In quiet times whoever owns a flow of UDP has all of it. */
-    if (packet->flow.protocol == IPPROTO_UDP || !hops) {
-        packet->way.all = number;
-    } else {
+    packet->way.all = ranks;
 #pragma unroll
-        for (int rank = 1; rank < L4LB_RANKS; rank++) {
-            number = ranks >> (16 * rank) & 0xffff;
-            special |= l4lb_is_special(&number) & ~l4lb_if_zero(number);
+    for (int rank = 0; rank < L4LB_RANKS; rank++) {
+        number = ranks >> (16 * rank) & 0xffff;
+        if (l4lb_read_word(&number, &word))
+            return -1;
+        /* Whoever comes behind two that take the flow may be anything but down. */
+        special |= rank < 2 ? l4lb_is_special(word) & ~l4lb_if_zero(number) : l4lb_is_down(word);
+        if (!rank && single) {
+            if (special)
+                break;
+            /* It has all of them, and nobody else need be asked. */
+            packet->way.all = number;
+            return 0;
         }
-        packet->way.all = ranks & ~0ull >> (16 * ((L4LB_HOPS - hops) & L4LB_HOPS));
     }
-    if (!special)
-        return 0;
-    packet->way.all = 0;
-    return l4lb_order(packet, table, mask, hops);
+    if (special)
+        return l4lb_order(packet, table, mask, hops);
+    packet->way.all = ranks & ~0ull >> (16 * ((L4LB_HOPS - hops) & L4LB_HOPS));
+    return 0;
 }

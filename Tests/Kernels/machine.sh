@@ -53,10 +53,31 @@ run_machine() {
     make_initramfs "$1" "$work/$2.initramfs" || return
     # One thread for both processors: of two, one may run code that the other has just patched, and a flip patches code.
     # cx16: QEMU 7.2 makes kernels that use it crash now and then; the tests cannot do without.
-    local tests="SLUICE_TESTS=$3 \"SLUICE_FILTER=$4\" SLUICE_TEST_PATIENCE=$patience"
-    timeout --kill-after 5 "$limit" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 2 -m 3072 \
-        -nodefaults -display none -no-reboot -kernel "$1/vmlinuz" -initrd "$work/$2.initramfs" \
-        -drive "file=$work/image,if=virtio,format=raw,cache=unsafe,snapshot=on" \
-        -serial "file:$work/$2.console" -serial "file:$work/$2.events" \
-        -append "console=ttyS0 quiet panic=-1 oops=panic nowatchdog mitigations=off clearcpuid=cx16 $tests"
+    local tests="SLUICE_TESTS=$3 \"SLUICE_FILTER=$4\" SLUICE_TEST_PATIENCE=$patience" machine
+    for _ in 1 2 3; do
+        timeout --kill-after 5 "$limit" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 2 -m 3072 \
+            -nodefaults -display none -no-reboot -kernel "$1/vmlinuz" -initrd "$work/$2.initramfs" \
+            -drive "file=$work/image,if=virtio,format=raw,cache=unsafe,snapshot=on" \
+            -serial "file:$work/$2.console" -serial "file:$work/$2.events" \
+            -append "console=ttyS0 quiet panic=-1 oops=panic nowatchdog mitigations=off clearcpuid=cx16 $tests" &
+        machine=$!
+        if has_begun "$machine" "$work/$2.events"; then
+            wait "$machine"
+            return
+        fi
+        kill "$machine" 2> /dev/null
+        wait "$machine"
+        echo "test-kernels: $2 did not get to the tests" >&2
+    done
+    return 1
+}
+
+# Whether a machine gets to its tests, in ten minutes: now and then an emulated kernel stands still while it boots.
+has_begun() {
+    for _ in {1..600}; do
+        [[ ! -s $2 ]] || return 0
+        kill -0 "$1" 2> /dev/null || return 1
+        sleep 1
+    done
+    return 1
 }

@@ -23,7 +23,9 @@ if [[ $(id -u) -ne 0 ]]; then
 fi
 build=$(realpath .build/debug)
 work=$(mktemp -d /tmp/sluice-kernels-XXXXXX)
-trap 'rm -rf -- "$work"' EXIT
+# A machine has a process group of its own, which a Ctrl-C does not reach.
+trap 'jobs -p | xargs -r kill; rm -rf -- "$work"' EXIT
+trap 'exit 130' INT TERM
 # shellcheck source=Tests/Kernels/machine.sh
 . Tests/Kernels/machine.sh
 

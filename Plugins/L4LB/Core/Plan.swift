@@ -53,7 +53,9 @@ extension Configuration {
             "services": exactly(layout.entries(tables.firstChunks)),
             "tables": exactly(tables.entries),
             "quic_members": exactly(layout.quicMembers(tables.firstChunks)),
+            // As many as are looked at: a change is shown all of them.
             LiveMaps.servers: MapPlan(
+                maxEntries: UInt32((servers.map(\.number).max() ?? 0) + 1),
                 entries: servers.enumerated().map { place, server in
                     MapEntry(key: Bytes(number: UInt32(server.number)), value: server.packed(counter: place))
                 }),

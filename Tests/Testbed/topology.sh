@@ -63,8 +63,9 @@ spread() {
     within router ip -6 route add "$vip6/128" "${hops6[@]}"
 }
 
+# spec EDGE MTU [ENCAPSULATION]
 spec() {
-    local edge=$1 mtu=$2 i
+    local edge=$1 mtu=$2 encapsulation=${3:-gue} i
     cat << END
 chains:
   - hook: xdp:eth0
@@ -84,7 +85,7 @@ END
     done
     cat << END
           pools:
-            - { name: web, servers: [e1, e2, e3, e4], check: { type: http, port: 80, path: /who, interval: 1s, timeout: 900ms } }
+            - { name: web, servers: [e1, e2, e3, e4], encapsulation: $encapsulation, check: { type: http, port: 80, path: /who, interval: 1s, timeout: 900ms } }
             - { name: dns, servers: [e1, e2, e3, e4], entries: 1024, check: { type: dns, port: 53, query: who.test, interval: 1s, timeout: 900ms } }
           services:
             - { name: http4, vip: $vip4, protocol: tcp, port: 80, pool: web }
@@ -95,11 +96,11 @@ END
 END
 }
 
-# apply MTU: the chains of all edges.
+# apply MTU [ENCAPSULATION]: the chains of all edges.
 apply() {
     local edge
     for ((edge = 1; edge <= edges; edge++)); do
-        spec "$edge" "$1" > "$work/e$edge/spec.yaml" && ctl "$edge" apply -f "$work/e$edge/spec.yaml" || return
+        spec "$edge" "$@" > "$work/e$edge/spec.yaml" && ctl "$edge" apply -f "$work/e$edge/spec.yaml" || return
     done
 }
 
@@ -131,7 +132,7 @@ http {
             proxy_set_body off;
             proxy_pass http://127.0.0.1:81;
         }
-        location /slow { limit_rate 40k; alias $folder/www/file; }
+        location /slow { limit_rate 30k; alias $folder/www/file; }
     }
     server {
         listen 127.0.0.1:81;

@@ -19,7 +19,7 @@ Sources/sluiced              | CKernel CSystemd SluiceAPI SluiceCore | ArgumentP
 Sources/sluicectl            | SluiceAPI | ArgumentParser Yams
 Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore SluiceObjects StageKit StageTesting
 Sources/sluice-demo          | SluiceAPI StageKit StageTesting
-Plugins/L4LB/Core            | StageKit | NIOCore NIOHTTP1 NIOPosix
+Plugins/L4LB/Core            | StageKit | NIOCore NIOHTTP1 NIOPosix NIOSSL
 Plugins/L4LB                 | L4LB StageKit
 Plugins/BPFCompile           | | PackagePlugin
 Plugins/Noop                 | StageKit

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Glibc
 import NIOPosix
 import StageKit
@@ -117,6 +118,53 @@ struct ProberTests {
         let request = asked.withLock(\.self)
         #expect(request.hasPrefix("GET /health?full HTTP/1.1\r\n") && request.contains("Host: www.example.org\r\n"))
         server.stop()
+    }
+
+    /// Whatever its certificate says.
+    @Test func httpsIsHTTPOverTLS() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let free = try Loopback(SOCK_STREAM, on: "127.0.0.1")
+        free.stop()
+        func openssl(_ arguments: String...) throws -> Process {
+            let process = Process()
+            process.executableURL = URL(filePath: "/usr/bin/openssl")
+            process.arguments = arguments
+            process.currentDirectoryURL = folder
+            (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+            process.standardInput = FileHandle.nullDevice
+            try process.run()
+            return process
+        }
+        try openssl(
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj",
+            "/CN=somebody.else", "-keyout", "key.pem", "-out", "certificate.pem"
+        ).waitUntilExit()
+        let server = try openssl(
+            "s_server", "-accept", "127.0.0.1:\(free.port)", "-cert", "certificate.pem", "-key", "key.pem", "-www")
+        defer { server.terminate() }
+        let prober = StreamProber(group: Self.group)
+        var check = check(.https, free.port)
+        check.host = "www.example.org"
+        check.timeout = Interval(milliseconds: 2000)
+        var fault: String? = "not asked"
+        for _ in 0..<100 {
+            fault = await prober.fault(of: target(), check)
+            if fault == nil { break }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        #expect(fault == nil)
+        // Plain HTTP is not what it speaks, and TLS not what others do.
+        #expect(await prober.fault(of: target(), self.check(.http, free.port)) != nil)
+        let plain = try Loopback(SOCK_STREAM, on: "127.0.0.1") { listener in
+            let connection = accept(listener, nil, nil)
+            send(connection, "HTTP/1.1 200 OK\r\n\r\n", 19, Int32(MSG_NOSIGNAL))
+            close(connection)
+        }
+        let refused = await prober.fault(of: target(), self.check(.https, plain.port))
+        #expect(refused?.hasPrefix("cannot speak TLS") ?? false, "\(refused ?? "well")")
+        plain.stop()
     }
 
     /// The query is in a tunnel's datagram to the server, and the answer comes from the VIP, straight to who asked.

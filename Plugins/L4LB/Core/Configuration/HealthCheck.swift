@@ -9,13 +9,17 @@ public struct HealthCheck: Codable, Sendable, Equatable {
         case tcp
         /// A GET there.
         case http
+        /// The same over TLS, whatever certificate the server has.
+        case https
         /// A query to the VIP, through the tunnel to the very server.
         case dns
+
+        var isHTTP: Bool { self == .http || self == .https }
     }
 
     public var kind: Kind
     public var port: UInt16
-    /// Of ``Kind/http``.
+    /// Of ``Kind/http`` and ``Kind/https``.
     public var path: String
     /// What the Host header says; the server's address unless given.
     public var host: String?
@@ -66,9 +70,11 @@ public struct HealthCheck: Codable, Sendable, Equatable {
         fall = try container.decodeIfPresent(Int.self, forKey: .fall) ?? fall
         jitter = try container.decodeIfPresent(Int.self, forKey: .jitter) ?? jitter
         dampening = try container.decodeIfPresent(Interval.self, forKey: .dampening) ?? dampening
-        for (key, kind) in [(CodingKeys.path, Kind.http), (.host, .http), (.status, .http), (.query, .dns)]
-        where container.contains(key) && kind != self.kind {
-            throw StageError("is of a check of type \(kind.rawValue) only", at: key.rawValue)
+        for key in [CodingKeys.path, .host, .status] where container.contains(key) && !kind.isHTTP {
+            throw StageError("is of a check of type http or https only", at: key.rawValue)
+        }
+        guard kind == .dns || !container.contains(.query) else {
+            throw StageError("is of a check of type dns only", at: CodingKeys.query.rawValue)
         }
     }
 
@@ -76,7 +82,7 @@ public struct HealthCheck: Codable, Sendable, Equatable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(kind, forKey: .kind)
         try container.encode(port, forKey: .port)
-        if kind == .http {
+        if kind.isHTTP {
             try container.encode(path, forKey: .path)
             try container.encodeIfPresent(host, forKey: .host)
             try container.encode(StatusRange(range: status), forKey: .status)

@@ -3,6 +3,7 @@
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import NIOSSL
 internal import StageKit
 
 /// What one check is of: a server in a pool.
@@ -21,6 +22,15 @@ struct CheckTarget: Sendable, Hashable {
 /// Checks over TCP: each on a socket of its own, none on a thread that others need.
 struct StreamProber: Sendable {
     let group: MultiThreadedEventLoopGroup
+    private let tls: Result<NIOSSLContext, any Error>
+
+    init(group: MultiThreadedEventLoopGroup) {
+        self.group = group
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        // It is asked whether the server answers, by its address; not who it is.
+        configuration.certificateVerification = .none
+        tls = Result { [configuration] in try NIOSSLContext(configuration: configuration) }
+    }
 
     /// Nil when the server is well, and why it is not otherwise. Ends in the check's time.
     func fault(of target: CheckTarget, _ check: HealthCheck) async -> String? {
@@ -30,11 +40,7 @@ struct StreamProber: Sendable {
             let promise = group.any().makePromise(of: Void.self)
             let bootstrap = ClientBootstrap(group: promise.futureResult.eventLoop).connectTimeout(timeout)
                 .channelInitializer { channel in
-                    guard check.kind == .http else { return channel.eventLoop.makeSucceededVoidFuture() }
-                    return channel.pipeline.addHTTPClientHandlers().flatMapThrowing {
-                        try channel.pipeline.syncOperations.addHandler(
-                            HTTPCheck(check, host: check.host ?? target.host(check.port), promise))
-                    }
+                    channel.eventLoop.makeCompletedFuture { try prepare(channel, target, check, promise) }
                 }
             let deadline = promise.futureResult.eventLoop.scheduleTask(in: timeout) {
                 promise.fail(CheckError("does not answer within \(check.timeout)"))
@@ -61,6 +67,22 @@ struct StreamProber: Sendable {
     }
 }
 
+extension StreamProber {
+    private func prepare(
+        _ channel: any Channel, _ target: CheckTarget, _ check: HealthCheck, _ promise: EventLoopPromise<Void>
+    ) throws {
+        guard check.kind.isHTTP else { return }
+        let pipeline = channel.pipeline.syncOperations
+        if check.kind == .https {
+            // A server may have several certificates, by names; an address is none.
+            let name = check.host.flatMap { IPAddress($0) == nil ? $0 : nil }
+            try pipeline.addHandler(NIOSSLClientHandler(context: tls.get(), serverHostname: name))
+        }
+        try pipeline.addHTTPClientHandlers()
+        try pipeline.addHandler(HTTPCheck(check, host: check.host ?? target.host(check), promise))
+    }
+}
+
 struct CheckError: Error {
     let message: String
     init(_ message: String) { self.message = message }
@@ -68,9 +90,9 @@ struct CheckError: Error {
 
 extension CheckTarget {
     /// As a Host header has it.
-    fileprivate func host(_ port: UInt16) -> String {
+    fileprivate func host(_ check: HealthCheck) -> String {
         let host = address.isIPv4 ? "\(address)" : "[\(address)]"
-        return port == 80 ? host : "\(host):\(port)"
+        return check.port == (check.kind == .http ? 80 : 443) ? host : "\(host):\(check.port)"
     }
 }
 
@@ -113,7 +135,9 @@ private final class HTTPCheck: ChannelInboundHandler, Sendable {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        promise.fail(CheckError("answers something that is no HTTP: \(error)"))
+        let what =
+            error is NIOSSLError || error is BoringSSLError ? "cannot speak TLS" : "answers something that is no HTTP"
+        promise.fail(CheckError("\(what): \(error)"))
         context.close(promise: nil)
     }
 }

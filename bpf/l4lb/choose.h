@@ -191,8 +191,9 @@ L4LB_STEP l4lb_order(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32 
     } else {
         sets[0] = first;
         sets[1] = above;
-        sets[2] = second;
-        sets[3] = alive & ~(first | above | second);
+        sets[2] = second & (L4LB_LENT_OWNER - 1);
+        /* A server that is lent comes last: it has no flows of this entry unless four had none to take. */
+        sets[3] = (alive | second) & ~(first | above | sets[2]);
     }
     for (__u32 place = 0; place <= L4LB_HOPS; place++) {
         if (place > hops)

@@ -87,8 +87,9 @@ struct ReferenceSelection {
             let former = Array(above) + (words[owner]!.state == .filling ? Array(second) : [])
             return Array(former.prefix(hops)) + [owner]
         }
-        var others = Array(above) + second
+        var others = Array(above) + second.filter(ranking.contains)
         others += living.filter { $0 != owner && !others.contains($0) }
+        others += second.filter { !ranking.contains($0) }
         return [owner] + others.prefix(hops)
     }
 }

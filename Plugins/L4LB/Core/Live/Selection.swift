@@ -77,8 +77,10 @@ struct Selection: Equatable {
             let owners = above + (all[first].state == .filling ? Array(second) : [])
             order = owners.prefix(further) + [first]
         } else {
-            var others = above + second
+            var others = above + second.filter(ranks.indices.contains)
             others += living.filter { $0 != first && !others.contains($0) }
+            // One that is lent has no flows of this entry, unless four had none to take.
+            others += second.filter { !ranks.indices.contains($0) }
             order = [first] + others.prefix(further)
         }
         hops = order.map { all[$0].server }

@@ -15,7 +15,7 @@ struct ConfigurationTests {
                   "gue-port": 6081, "local": "edge1", "icmp-echo": false, "quic-config": 2,
                   "servers": [
                     { "name": "edge1", "address": "192.0.2.11", "id": 7, "mac": "02:00:5e:00:00:0b", "weight": 50 },
-                    { "name": "edge2", "address": "192.0.2.12" } ],
+                    { "name": "edge2", "address": "192.0.2.12", "state": "filling" } ],
                   "pools": [
                     { "name": "web", "servers": ["edge1", "edge2"], "encapsulation": "ipip", "hash": "source",
                       "entries": 4096,
@@ -43,7 +43,7 @@ struct ConfigurationTests {
                 Server(
                     name: "edge1", number: 7, address: "192.0.2.11", mac: MACAddress([2, 0, 0x5e, 0, 0, 0x0b]),
                     weight: 50),
-                Server(name: "edge2", address: "192.0.2.12"),
+                Server(name: "edge2", address: "192.0.2.12", state: .filling),
             ],
             pools: [
                 Pool(

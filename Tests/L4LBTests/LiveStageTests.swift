@@ -36,7 +36,7 @@ struct LiveStageTests {
             (["drain": ["edge9"]], #"drain[0]: the stage has no server "edge9"; `lb servers` shows those it has"#),
             (["drain": ["edge1"]], #"drain[0]: server "edge1" is draining already"#),
             (["up": ["edge2"]], #"up[0]: server "edge2" is active already"#),
-            (["fill": ["edge2"]], #"fill[0]: server "edge2" is active; there is nothing to fill"#),
+            (["fill": ["edge2"], "up": ["edge2"]], "names a server twice"),
             (["down": ["edge4"]], #"down[0]: server "edge4" is down already"#),
             (["weight": ["edge2": 60]], "weight.edge2: 60 is more than the 50 that the configuration gives it"),
             (["weight": ["edge2": 50]], "weight.edge2: has this weight already"),
@@ -67,7 +67,11 @@ struct LiveStageTests {
         let word = try #require(stage.words.values.first.map { $0.number(as: UInt64.self) })
         #expect(word & 0xffff == 8192)
         #expect(try stage.inspect(["list": "servers"]).rows[0][4] == 20)
-        for weight in 1...79 where weight != 20 {
+        #expect(try stage.state("edge1") == "active")
+        // Raised, it asks who had its entries first.
+        #expect(try stage.change(["weight": ["edge1": 40]])[0].hasSuffix("; it fills until `lb up`"))
+        #expect(try stage.state("edge1") == "filling")
+        for weight in 1...79 where weight != 40 {
             try stage.change(["weight": ["edge1": .integer(Int64(weight))]])
             #expect(try stage.inspect(["list": "servers"]).rows[0][4] == .integer(Int64(weight)))
         }
@@ -97,6 +101,16 @@ struct LiveStageTests {
         // Without a check that could take it up again, it is told.
         try stage.change(["health": ["up": [], "down": ["edge4"]]])
         #expect(try stage.inspect(["list": "servers"]).notes.count == 1)
+    }
+
+    @Test func aServerBeginsAsConfigured() throws {
+        var configuration = Configuration.sample()
+        configuration.servers[2].state = .filling
+        configuration.servers[3].state = .draining
+        var stage = try PlannedStage(configuration)
+        #expect(try stage.state("edge3") == "filling" && stage.state("edge4") == "draining")
+        try stage.change(["up": ["edge4"]])
+        #expect(try stage.state("edge4") == "active")
     }
 
     /// A number that another server had before: what was said about that one is not about this one.

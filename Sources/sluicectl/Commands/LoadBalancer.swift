@@ -61,7 +61,7 @@ struct ServerDrain: AsyncParsableCommand {
 struct ServerFill: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fill",
-        abstract: "Give servers new connections again, and ask those that had theirs meanwhile first where it matters.")
+        abstract: "Give servers new connections again, and leave others what they have meanwhile, over UDP too.")
 
     @OptionGroup var place: LiveStage
     @OptionGroup var servers: ServerNames
@@ -84,7 +84,7 @@ struct ServerDown: AsyncParsableCommand {
 struct ServerUp: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "up",
-        abstract: "Make servers active, whatever they are and their checks find until they find anew.")
+        abstract: "Make servers active, whatever they are, until a check finds something else.")
 
     @OptionGroup var place: LiveStage
     @OptionGroup var servers: ServerNames

@@ -28,7 +28,7 @@ struct Explanation {
         let members = Set(pool.servers)
         let servers = configuration.servers.filter { members.contains($0.name) }
         let words = Dictionary(
-            servers.map { ($0.number, live[$0.name]?.word ?? ServerWord(tag: $0.tag)) },
+            servers.map { ($0.number, live[$0.name]?.word ?? $0.initial) },
             uniquingKeysWith: { first, _ in first })
         names = Dictionary(servers.map { ($0.number, $0.name) }, uniquingKeysWith: { first, _ in first })
         entry = Int(flow.hash(pool.hash, seed: configuration.director.hashSeed) >> 32) & (pool.entries - 1)

@@ -84,14 +84,15 @@ extension LiveServers {
                 "\(name) drains: new connections go to the next of each ranking, where gue is used it keeps those it has"
         case "fill":
             guard before.wanted != .filling else { throw refuse("is filling already") }
-            guard before.wanted != .active else { throw refuse("is active; there is nothing to fill") }
             word.wanted = .filling
-            line = "\(name) fills: it takes new connections, where gue is used those of others stay with them"
+            line =
+                "\(name) fills: it takes new connections, where gue is used those of others stay with them; `lb up` ends it"
         case "up":
             guard before.wanted != .active || before.isUnhealthy else { throw refuse("is active already") }
             word.wanted = .active
             word.isUnhealthy = false
-            line = "\(name) is active: it takes new connections, where gue is used those of others stay with them"
+            line =
+                "\(name) is active: it takes new connections, where gue is used those of others over TCP stay with them"
         default:
             guard before.wanted != .down else { throw refuse("is down already") }
             word.wanted = .down
@@ -113,11 +114,14 @@ extension LiveServers {
         let (old, new) = (server.liveWeight, weight)
         var word = server.word
         word.share = UInt16((weight * Int(ServerWord.whole) + server.weight / 2) / server.weight)
+        // Its new entries are others' so far, and UDP has no SYN: they are to be asked first.
+        if new > old, word.wanted == .active { word.wanted = .filling }
         set(name, word)
         let moved = "\(abs(new - old)) of \(server.weight) parts of its entries"
         return new < old
             ? "\(name) has weight \(new): new connections of \(moved) go to others, where gue is used it keeps those it has"
             : "\(name) has weight \(new): it takes new connections of \(moved) more, where gue is used others keep theirs"
+                + (word.wanted == .filling ? "; it fills until `lb up`" : "")
     }
 
     /// Nil when it is known already.

@@ -43,7 +43,9 @@ struct LiveServers {
             // No server has this number.
             guard value.raw[32] != 0, counter < names.count else { continue }
             let tag = value.number(at: 16, as: UInt32.self)
-            let word = words[number].flatMap { ServerWord($0, tag: tag) } ?? ServerWord(tag: tag)
+            let word =
+                words[number].flatMap { ServerWord($0, tag: tag) } ?? ServerWord(value.number(at: 24), tag: tag)
+                ?? ServerWord(tag: tag)
             found.append(
                 (counter, LiveServer(name: names[counter], number: number, weight: Int(value.raw[33]), word: word)))
         }

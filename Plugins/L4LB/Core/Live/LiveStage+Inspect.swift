@@ -35,7 +35,7 @@ extension LiveStage {
         }
         let rows: [[JSON]] = configuration.servers.enumerated().map { place, server in
             let found = live[server.name]
-            let word = found?.word ?? ServerWord(tag: server.tag)
+            let word = found?.word ?? server.initial
             let counts = place < counters.count ? counters[place] : [0, 0]
             return [
                 .string(server.name), .integer(Int64(server.number)), .string(server.address.description),

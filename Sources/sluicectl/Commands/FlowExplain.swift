@@ -6,7 +6,7 @@ import SluiceAPI
 struct FlowExplain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain", abstract: "Tell where a connection's packets go, and why.",
-        discussion: "sluicectl lb explain xdp:eth0 lb tcp 192.0.2.1:40000 '[2001:db8::80]:443'")
+        discussion: "sluicectl lb explain xdp:eth0 lb tcp '[2001:db8::7]:40000' '[2001:db8:1::10]:443'")
 
     enum Transport: String, ExpressibleByArgument, CaseIterable {
         case tcp, udp

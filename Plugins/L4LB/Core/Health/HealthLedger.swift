@@ -55,11 +55,12 @@ struct HealthLedger: Sendable {
         var states: [String: [ServerHealth.State]] = [:]
         var mayGo: Set<String> = []
         for (pool, servers) in findings {
+            let lastSuccess = servers.values.compactMap(\.lastSuccess).max() ?? .zero
             for (server, finding) in servers {
                 states[server, default: []].append(finding.state)
                 guard finding.state == .down, let begin = finding.failingSince else { continue }
-                let isAlone = !servers.contains { $0.key != server && ($0.value.lastSuccess ?? .zero) > begin }
-                if !isAlone, !hopeless.contains(pool) { mayGo.insert(server) }
+                // It has not been well since then itself.
+                if lastSuccess > begin, !hopeless.contains(pool) { mayGo.insert(server) }
             }
         }
         for (server, states) in states {

@@ -24,6 +24,9 @@ struct LiveStageTests {
         #expect(try stage.state("edge2") == "active")
         let row = try stage.inspect(["list": "servers"]).rows[0]
         #expect(row == ["edge1", 1, "192.0.2.11", "active", 100, 100, "web", 7, 700])
+        #expect(try stage.inspect(["list": "servers"]).notes.isEmpty)
+        #expect(
+            try stage.inspect(["list": "servers"], unrouted: 3).notes[0].hasPrefix("3 packets were left to the kernel"))
         let service = try stage.inspect(["list": "services"]).rows[0]
         #expect(service == ["http", "198.51.100.10/32", "tcp", "80", "web", "gue", 4, 4, 9, 900])
     }

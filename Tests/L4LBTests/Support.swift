@@ -72,11 +72,15 @@ struct PlannedStage {
         return change.summary
     }
 
-    func inspect(_ request: JSON) throws -> StageTable {
+    func inspect(_ request: JSON, unrouted: UInt64 = 0) throws -> StageTable {
         try LiveStage.inspect(
             InspectRequest(
                 configuration: JSON(encoding: configuration), context: context, request: request, labels: labels,
-                maps: maps, counters: ["servers": [[7, 700]], "services": [[9, 900]]]))
+                maps: maps,
+                counters: [
+                    "servers": [[7, 700]], "services": [[9, 900]],
+                    "verdicts": Outcome.allCases.map { $0 == .unrouted ? [unrouted, 0] : [1, 1] },
+                ]))
     }
 
     func state(_ name: String) throws -> JSON? {

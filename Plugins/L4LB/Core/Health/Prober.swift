@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -7,16 +13,10 @@ internal import NIOSSL
 internal import StageKit
 
 /// What one check is of: a server in a pool.
-struct CheckTarget: Sendable, Hashable {
+struct CheckTarget: Sendable {
     var pool: String
     var server: String
     var address: IPAddress
-
-    static func == (left: Self, right: Self) -> Bool { left.pool == right.pool && left.server == right.server }
-    func hash(into hasher: inout Hasher) {
-        hasher.combine(pool)
-        hasher.combine(server)
-    }
 }
 
 /// Checks over TCP: each on a socket of its own, none on a thread that others need.
@@ -57,12 +57,10 @@ struct StreamProber: Sendable {
             defer { deadline.cancel() }
             try await promise.futureResult.get()
             return nil
-        } catch let error as CheckError {
-            return error.message
-        } catch let error as IOError {
-            return String(describing: error)
+        } catch ChannelError.connectTimeout {
+            return "does not answer within \(check.timeout)"
         } catch {
-            return "does not answer: \(error)"
+            return error.fault
         }
     }
 }
@@ -86,6 +84,17 @@ extension StreamProber {
 struct CheckError: Error {
     let message: String
     init(_ message: String) { self.message = message }
+}
+
+extension Error {
+    /// For people: what a server's fault is.
+    var fault: String {
+        switch self {
+        case let error as CheckError: error.message
+        case let error as IOError: String(cString: strerror(error.errnoCode))
+        default: "\(self)"
+        }
+    }
 }
 
 extension CheckTarget {

@@ -62,7 +62,7 @@ final class TunnelProber: Sendable {
         } catch {
             promise.fail(error)
             if let query { answers.forget(query) }
-            return (error as? CheckError)?.message ?? "cannot be asked: \(error)"
+            return error.fault
         }
     }
 

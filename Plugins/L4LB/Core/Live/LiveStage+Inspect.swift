@@ -19,7 +19,7 @@ extension LiveStage {
         let configuration = try request.configuration.decode(Configuration.self)
         let live = LiveServers(request.maps, names: request.labels["servers"] ?? [])
         switch (question.list, question.explain) {
-        case (.servers, nil): return servers(configuration, live, request.counters["servers"] ?? [])
+        case (.servers, nil): return servers(configuration, live, request.counters)
         case (.services, nil): return services(configuration, live, request.counters["services"] ?? [])
         case (nil, let flow?): return try Explanation(flow, configuration, live).table
         default: throw StageError("expected either `list` or `explain`")
@@ -27,16 +27,17 @@ extension LiveStage {
     }
 
     private static func servers(
-        _ configuration: Configuration, _ live: LiveServers, _ counters: [[UInt64]]
+        _ configuration: Configuration, _ live: LiveServers, _ counters: [String: [[UInt64]]]
     ) -> StageTable {
         var pools: [String: [String]] = [:]
         for pool in configuration.pools {
             for name in pool.servers { pools[name, default: []].append(pool.name) }
         }
+        let packets = counters["servers"] ?? []
         let rows: [[JSON]] = configuration.servers.enumerated().map { place, server in
             let found = live[server.name]
             let word = found?.word ?? server.initial
-            let counts = place < counters.count ? counters[place] : [0, 0]
+            let counts = place < packets.count ? packets[place] : [0, 0]
             return [
                 .string(server.name), .integer(Int64(server.number)), .string(server.address.description),
                 .string(word.text), .integer(Int64(found?.liveWeight ?? server.weight)),
@@ -45,12 +46,17 @@ extension LiveStage {
         }
         let checked = Set(configuration.pools.filter { $0.check != nil }.flatMap(\.servers))
         let forgotten = live.servers.filter { $0.word.isUnhealthy && !checked.contains($0.name) }.map(\.name)
+        var notes = forgotten.prefix(8).map {
+            "\($0) was found down by a check that is no longer configured; `lb up` takes it up"
+        }
+        if let unrouted = counters["verdicts"]?.dropFirst(Outcome.unrouted.rawValue).first?.first, unrouted > 0 {
+            notes.append(
+                "\(unrouted) packets were left to the kernel, as it knew no route or neighbour; if they become more, see "
+                    + "`ip route get` of the servers' addresses, and `ip neigh`")
+        }
         return StageTable(
             columns: ["server", "id", "address", "state", "weight", "configured", "pools", "packets", "bytes"],
-            rows: rows,
-            notes: forgotten.prefix(8).map {
-                "\($0) was found down by a check that is no longer configured; `lb up` takes it up"
-            })
+            rows: rows, notes: notes)
     }
 
     private static func services(

@@ -252,7 +252,20 @@ extension KeyedLimitTests {
 struct LimitRateTests {
     private static let seconds = getenv("SLUICE_LIMIT_SECONDS").flatMap { Double(String(cString: $0)) } ?? 1
 
+    /// Never more than the limit admits. That it is not less either takes a machine that does not stall for longer than
+    /// the burst lasts: one try of five.
     @Test(arguments: Limit.Key.allCases) func areHeldByAllCPUsTogether(key: Limit.Key) throws {
+        let tolerance = 0.01 + 0.02 / Self.seconds
+        var rates: [Double] = []
+        repeat {
+            rates.append(try admitted(per: key))
+            #expect(rates[rates.count - 1] < 100_000 * (1 + tolerance), "\(rates)")
+        } while rates[rates.count - 1] < 100_000 * (1 - tolerance) && rates.count < 5
+        #expect(rates[rates.count - 1] >= 100_000 * (1 - tolerance), "\(rates)")
+    }
+
+    /// Packets a second, of a limit of 100,000, when all CPUs offer more.
+    private func admitted(per key: Limit.Key) throws -> Double {
         // Half a second's worth at once, for machines that stall.
         let limit = Limit(.packets, perSecond: 100_000, burst: 50_000, per: key)
         let stage = try StageUnderTest.version1_1(Configuration1_1(limits: [limit]))
@@ -273,8 +286,8 @@ struct LimitRateTests {
         let time = (clock.now - start) / .seconds(1)
         let admitted = Double(try stage.count(.next) - before) / time
         #expect(try stage.count(.drop) > 100_000, "more was offered than the limit admits")
-        #expect(abs(admitted / 100_000 - 1) < 0.01 + 0.02 / Self.seconds, "\(admitted) a second")
         print("limit per \(key.rawValue): \(admitted) packets a second of 100000, over \(time) s")
+        return admitted
     }
 }
 

@@ -3,13 +3,16 @@
 
 SLUICE_XDP_STAGE(volumetric_dos)
 {
-    struct dos_walk walk = {
-        .packet.vlans = {DOS_NO_VLAN, DOS_NO_VLAN}, .ctx = ctx, .frame = sluice_length(ctx), .best = DOS_NO_RULE};
-    enum dos_reason reason = dos_filter(ctx, &walk);
+    struct dos_way way = {
+        .ctx = ctx,
+        .walk = {.packet.vlans = {DOS_NO_VLAN, DOS_NO_VLAN}, .frame = sluice_length(ctx), .best = DOS_NO_RULE},
+    };
+    struct dos_walk *walk = &way.walk;
+    enum dos_reason reason = dos_filter(&way);
 
     if (reason == DOS_PASSED)
-        reason = dos_try_limits(&walk.packet, walk.frame, 1);
-    return dos_verdict(reason, walk.frame);
+        reason = dos_try_limits(&walk->packet, walk->frame, 1);
+    return dos_verdict(reason, walk->frame);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -9,10 +9,12 @@
  * then what cannot be a packet, then the rules, those added while the stage is live first. DOS_PASSED leaves it to the
  * limits.
  */
-static __always_inline enum dos_reason dos_filter(struct xdp_md *ctx, struct dos_walk *walk)
+static __always_inline enum dos_reason dos_filter(struct dos_way *way)
 {
+    struct dos_walk *walk = &way->walk;
+    struct dos_payload payload;
     __u8 later = 0;
-    enum dos_kind kind = dos_parse(ctx, walk->frame, &walk->packet, &walk->payload, &later);
+    enum dos_kind kind = dos_parse(way->ctx, walk->frame, &walk->packet, &payload, &later);
     enum dos_reason reason;
 
     if (kind == DOS_KIND_ARP)
@@ -27,8 +29,8 @@ static __always_inline enum dos_reason dos_filter(struct xdp_md *ctx, struct dos
         return DOS_ALLOWED;
     if (kind == DOS_KIND_MALFORMED)
         return passes_malformed ? DOS_MALFORMED_PASSED : DOS_MALFORMED;
-    reason = dos_try_live_rules(walk);
-    return walk->best == DOS_NO_RULE ? dos_try_rules(walk) : reason;
+    reason = dos_try_live_rules(way);
+    return walk->best == DOS_NO_RULE ? dos_try_rules(way) : reason;
 }
 
 /* Counts the reason, and gives the verdict that follows from it. */

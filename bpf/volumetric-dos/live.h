@@ -50,29 +50,12 @@ static __always_inline int dos_numbers_match(const struct dos_walk *walk, const 
     return 1;
 }
 
-/* Tries the lowest of walk->matches, which are places here; the next word if there is none. 1 ends the walk. */
-static long dos_try_live_rule(__u32 index, void *context)
+/* Tries the rule in a place. Global, so that the verifier walks it once. */
+__attribute__((noinline)) int dos_try_live_rule(struct xdp_md *ctx, struct dos_walk *walk, __u32 place)
 {
-    struct dos_walk *walk = context;
-    __u64 bit = walk->matches & -walk->matches;
-    struct dos_live_rule *rule;
-    __u32 place;
+    struct dos_live_rule *rule = bpf_map_lookup_elem(&live_rules, &place);
 
-    (void)index;
-    if (!bit) {
-        __u32 zero = 0, word = walk->position / 64 + 1;
-        struct dos_live *active = bpf_map_lookup_elem(&live, &zero);
-
-        if (!active || word >= DOS_LIVE_WORDS)
-            return 1;
-        walk->position = word * 64;
-        walk->matches = *(volatile __u64 *)&active->words[word];
-        return 0;
-    }
-    walk->matches ^= bit;
-    place = walk->position + dos_bit_number(bit);
-    rule = bpf_map_lookup_elem(&live_rules, &place);
-    if (!rule || rule->order >= walk->best)
+    if (!walk || !rule || rule->order >= walk->best)
         return 0;
     if (dos_differs(&walk->packet.source, &rule->source, &rule->source_mask) ||
         dos_differs(&walk->packet.destination, &rule->destination, &rule->destination_mask))
@@ -82,8 +65,8 @@ static long dos_try_live_rule(__u32 index, void *context)
         return 0;
     if (!dos_numbers_match(walk, rule))
         return 0;
-    if (rule->payload_length &&
-        !dos_payload_matches(walk, rule->payload_offset, rule->payload_length, rule->payload, rule->payload_mask))
+    if (rule->payload_length && !dos_payload_matches(ctx, &walk->packet, rule->payload_offset, rule->payload_length,
+                                                     rule->payload, rule->payload_mask))
         return 0;
     if (rule->expiry && bpf_ktime_get_tai_ns() >= rule->expiry)
         return 0;
@@ -98,10 +81,34 @@ static long dos_try_live_rule(__u32 index, void *context)
     return 0;
 }
 
+/* Tries the lowest of walk->matches, which are places here; the next word if there is none. 1 ends the walk. */
+static long dos_live_step(__u32 index, void *context)
+{
+    struct dos_way *way = context;
+    struct dos_walk *walk = &way->walk;
+    __u64 bit = walk->matches & -walk->matches;
+
+    (void)index;
+    if (!bit) {
+        __u32 zero = 0, word = walk->position / 64 + 1;
+        struct dos_live *active = bpf_map_lookup_elem(&live, &zero);
+
+        if (!active || word >= DOS_LIVE_WORDS)
+            return 1;
+        walk->position = word * 64;
+        walk->matches = *(volatile __u64 *)&active->words[word];
+        return 0;
+    }
+    walk->matches ^= bit;
+    dos_try_live_rule(way->ctx, walk, walk->position + dos_bit_number(bit));
+    return 0;
+}
+
 /* What the rules say that were added while the stage is live; DOS_PASSED with walk->best DOS_NO_RULE if none decides.
  */
-static __always_inline enum dos_reason dos_try_live_rules(struct dos_walk *walk)
+static __always_inline enum dos_reason dos_try_live_rules(struct dos_way *way)
 {
+    struct dos_walk *walk = &way->walk;
     __u32 zero = 0;
     struct dos_live *active = bpf_map_lookup_elem(&live, &zero);
 
@@ -110,7 +117,7 @@ static __always_inline enum dos_reason dos_try_live_rules(struct dos_walk *walk)
     dos_number_packet(walk);
     walk->matches = *(volatile __u64 *)&active->words[0];
     walk->position = 0;
-    bpf_loop(DOS_LIVE_RULES + DOS_LIVE_WORDS, dos_try_live_rule, walk, 0);
+    bpf_loop(DOS_LIVE_RULES + DOS_LIVE_WORDS, dos_live_step, way, 0);
     if (walk->best == DOS_NO_RULE)
         return DOS_PASSED;
     return dos_decide(walk, &live_counters, walk->place, DOS_OF_LIVE | walk->place);

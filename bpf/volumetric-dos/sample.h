@@ -54,8 +54,9 @@ static __always_inline void dos_next_sample(struct dos_sampling *state, __u64 no
     state->next = state->seen + 1 + (gap * 2 * bpf_get_prandom_u32() >> 32);
 }
 
-static __attribute__((noinline)) int dos_submit_sample(struct dos_walk *walk, __u32 reason, __u64 seen)
+static __attribute__((noinline)) int dos_submit_sample(struct dos_way *way, __u32 reason, __u64 seen)
 {
+    const struct dos_walk *walk = &way->walk;
     __u32 captured = walk->frame > DOS_CAPTURED ? DOS_CAPTURED : walk->frame;
     struct dos_sample *sample;
 
@@ -70,7 +71,7 @@ static __attribute__((noinline)) int dos_submit_sample(struct dos_walk *walk, __
     sample->reason = reason;
     sample->captured = captured;
     __builtin_memset(sample->frame, 0, sizeof(sample->frame));
-    if (bpf_xdp_load_bytes(walk->ctx, 0, sample->frame, captured))
+    if (bpf_xdp_load_bytes(way->ctx, 0, sample->frame, captured))
         bpf_ringbuf_discard(sample, 0);
     else
         bpf_ringbuf_submit(sample, 0);
@@ -78,7 +79,7 @@ static __attribute__((noinline)) int dos_submit_sample(struct dos_walk *walk, __
 }
 
 /* Samples a packet if its turn has come, or a rule has drawn it. Never more than was asked for. */
-static __always_inline void dos_sample(struct dos_walk *walk, __u32 reason)
+static __always_inline void dos_sample(struct dos_way *way, __u32 reason)
 {
     __u32 zero = 0;
     struct dos_sampling *state;
@@ -90,15 +91,15 @@ static __always_inline void dos_sample(struct dos_walk *walk, __u32 reason)
     if (!state)
         return;
     state->seen++;
-    if (state->seen < state->next && !walk->sampled) {
+    if (state->seen < state->next && !way->walk.sampled) {
         if (state->seen % DOS_SAMPLE_LOOK || bpf_ktime_get_coarse_ns() < state->last + 16 * sample_interval)
             return;
     }
     now = bpf_ktime_get_ns();
-    if (!walk->sampled)
+    if (!way->walk.sampled)
         dos_next_sample(state, now);
     if (state->due > now + DOS_SAMPLE_BURST * sample_interval)
         return;
     state->due = (state->due < now ? now : state->due) + sample_interval;
-    dos_submit_sample(walk, reason, state->seen);
+    dos_submit_sample(way, reason, state->seen);
 }

@@ -207,14 +207,12 @@ static __always_inline void dos_begin(struct dos_walk *walk, __u32 word)
     walk->summary = few_rules ? 0 : left;
 }
 
-/* One step on the way through the rules that are left. 1 ends it. A callback, so that it is verified once. */
-static long dos_step(__u32 index, void *context)
+/* One step on the way through the rules that are left. 1 if it was the last. */
+static __always_inline int dos_go_on(struct dos_way *way)
 {
-    struct dos_way *way = context;
     struct dos_walk *walk = &way->walk;
     __u64 bit;
 
-    (void)index;
     if (walk->matches) {
         bit = walk->matches & -walk->matches;
         walk->matches ^= bit;
@@ -233,55 +231,74 @@ static long dos_step(__u32 index, void *context)
     return !walk->matches && !walk->summary && walk->word + 1 >= summaries;
 }
 
-/* Whether any rule is left that asks for a field. */
-static __always_inline int dos_asks(const struct dos_search *search, enum dos_field_number field)
+static long dos_step(__u32 index, void *context)
 {
+    (void)index;
+    return dos_go_on(context);
+}
+
+/* What is left of the rules, as summaries have them. */
+struct dos_left {
+    __u64 words[DOS_SUMMARIES];
+};
+
+/* Looks the packet's class of a field up and leaves the rules in it, if any is left that asks for the field. */
+static __always_inline void dos_narrow(const struct dos_packet *packet, struct dos_search *search,
+                                       struct dos_left *left, enum dos_field_number field)
+{
+    struct dos_class *class;
     __u64 asking = 0;
 
     if (!fields[field].used)
-        return 0;
+        return;
 #pragma unroll
     for (__u32 i = 0; i < DOS_SUMMARIES; i++)
         if (i < summaries)
-            asking |= search->left[i] & fields[field].asking[i];
-    return asking != 0;
+            asking |= left->words[i] & fields[field].asking[i];
+    if (!asking)
+        return;
+    search->classes[field] = fields[field].classes + dos_find(field, packet);
+    class = bpf_map_lookup_elem(&classes, &search->classes[field]);
+    if (!class)
+        return;
+#pragma unroll
+    for (__u32 i = 0; i < DOS_SUMMARIES; i++)
+        if (i < summaries)
+            left->words[i] &= class->summary[i];
 }
 
-/*
- * Looks the packet's class of a field up and leaves the rules in it. Global functions, so that the verifier walks each
- * once, and not again for each way through those before.
+/* Finds which rules are left, 0 if none. Global, so that the verifier does not walk what follows for each way through
+ * it.
  */
-#define DOS_NARROW(field)                                                                                              \
-    __attribute__((noinline)) int dos_narrow_##field(struct dos_packet *packet, struct dos_search *search)             \
-    {                                                                                                                  \
-        struct dos_class *class;                                                                                       \
-                                                                                                                       \
-        if (!packet || !search || !fields[field].used)                                                                 \
-            return 0;                                                                                                  \
-        search->classes[field] = fields[field].classes + dos_find(field, packet);                                      \
-        class = bpf_map_lookup_elem(&classes, &search->classes[field]);                                                \
-        if (!class)                                                                                                    \
-            return 0;                                                                                                  \
-        _Pragma("unroll") for (__u32 i = 0; i < DOS_SUMMARIES; i++) if (i < summaries) search->left[i] &=              \
-            class->summary[i];                                                                                         \
-        return 0;                                                                                                      \
+__attribute__((noinline)) int dos_find_rules(struct dos_packet *packet, struct dos_search *search)
+{
+    struct dos_left left = {{~0ull, ~0ull, ~0ull}};
+    __u64 any = 0;
+
+    if (!packet || !search)
+        return 0;
+    /* One by one: the compiler leaves a part of a loop this large a loop, and then each would be asked which field it
+     * is. */
+    dos_narrow(packet, search, &left, DOS_SOURCE);
+    dos_narrow(packet, search, &left, DOS_DESTINATION);
+    dos_narrow(packet, search, &left, DOS_SOURCE_PORT);
+    dos_narrow(packet, search, &left, DOS_DESTINATION_PORT);
+    dos_narrow(packet, search, &left, DOS_LENGTH);
+    dos_narrow(packet, search, &left, DOS_PROTOCOL);
+    dos_narrow(packet, search, &left, DOS_TCP_FLAGS);
+    dos_narrow(packet, search, &left, DOS_TTL);
+    dos_narrow(packet, search, &left, DOS_SERVICE);
+    dos_narrow(packet, search, &left, DOS_VLAN);
+    dos_narrow(packet, search, &left, DOS_INNER_VLAN);
+#pragma unroll
+    for (__u32 i = 0; i < DOS_SUMMARIES; i++) {
+        if (i >= summaries)
+            break;
+        search->left[i] = left.words[i];
+        any |= left.words[i];
     }
-
-DOS_NARROW(DOS_SOURCE)
-DOS_NARROW(DOS_DESTINATION)
-DOS_NARROW(DOS_SOURCE_PORT)
-DOS_NARROW(DOS_DESTINATION_PORT)
-DOS_NARROW(DOS_LENGTH)
-DOS_NARROW(DOS_PROTOCOL)
-DOS_NARROW(DOS_TCP_FLAGS)
-DOS_NARROW(DOS_TTL)
-DOS_NARROW(DOS_SERVICE)
-DOS_NARROW(DOS_VLAN)
-DOS_NARROW(DOS_INNER_VLAN)
-
-#define DOS_TRY(field)                                                                                                 \
-    if (dos_asks(&walk->search, field))                                                                                \
-    dos_narrow_##field(&walk->packet, &walk->search)
+    return any != 0;
+}
 
 /* What the rules say: DOS_PASSED if none of them decides. */
 static __always_inline enum dos_reason dos_try_rules(struct dos_way *way)
@@ -290,25 +307,13 @@ static __always_inline enum dos_reason dos_try_rules(struct dos_way *way)
 
     if (!summaries)
         return DOS_PASSED;
-    /* What is not in use holds nothing. */
-    walk->search = (struct dos_search){
-        .left = {~0ull, summaries > 1 ? ~0ull : 0, summaries > 2 ? ~0ull : 0},
-    };
-    DOS_TRY(DOS_SOURCE);
-    DOS_TRY(DOS_DESTINATION);
-    DOS_TRY(DOS_SOURCE_PORT);
-    DOS_TRY(DOS_DESTINATION_PORT);
-    DOS_TRY(DOS_LENGTH);
-    DOS_TRY(DOS_PROTOCOL);
-    DOS_TRY(DOS_TCP_FLAGS);
-    DOS_TRY(DOS_TTL);
-    DOS_TRY(DOS_SERVICE);
-    DOS_TRY(DOS_VLAN);
-    DOS_TRY(DOS_INNER_VLAN);
-    if (walk->search.left[0] | walk->search.left[1] | walk->search.left[2]) {
-        dos_begin(walk, 0);
+    walk->search = (struct dos_search){};
+    if (!dos_find_rules(&walk->packet, &walk->search))
+        return DOS_PASSED;
+    dos_begin(walk, walk->search.left[0] ? 0 : walk->search.left[1] ? 1 : 2);
+    /* Mostly one rule matches, and a step costs less than a loop. */
+    if (!dos_go_on(way) && !dos_go_on(way))
         bpf_loop(DOS_MAX_RULES, dos_step, way, 0);
-    }
     if (walk->best == DOS_NO_RULE)
         return DOS_PASSED;
     return dos_decide(walk, &rule_counters, walk->best, DOS_OF_RULE | walk->place);

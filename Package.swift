@@ -119,6 +119,14 @@ let package = Package(
         .executableTarget(
             name: "fixture-stage", dependencies: ["StageKit"], path: "Tests/Fixtures/FixtureStage",
             swiftSettings: settings, plugins: ["BPFCompile"]),
+        // Clients, servers and worse, for Tests/Testbed.
+        .executableTarget(
+            name: "testbed-traffic",
+            dependencies: [
+                "CKernel", "StageKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Testbed/Traffic", swiftSettings: settings),
         .executableTarget(
             name: "sluice-bench",
             dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting"],

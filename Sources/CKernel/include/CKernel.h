@@ -9,4 +9,5 @@
 #include "membarrier.h"
 #include "namespaces.h"
 #include "netlink.h"
+#include "packets.h"
 #include "programs.h"

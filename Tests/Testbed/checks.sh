@@ -87,8 +87,13 @@ too_big() { with_mtu 1500 too_big_for_the_tunnel; }
 too_big_for_the_tunnel() {
     local before after
     before=$(verdict too-big)
-    within client curl -gsS --max-time 10 --data-binary "@$work/big" -H Expect: "http://$vip4/upload" || return
-    after=$(verdict too-big)
+    # What its own director serves goes through no tunnel.
+    for _ in {1..8}; do
+        within client curl -gsS --max-time 10 --data-binary "@$work/big" -H Expect: "http://$vip4/upload" > "$work/where" || return
+        xargs rm < "$work/where"
+        after=$(verdict too-big)
+        [[ $after -eq $before ]] || break
+    done
     echo "too-big: $before, then $after"
     [[ $after -gt $before ]] && within client ip route get "$vip4" | grep 'mtu 1460'
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The load balancer on real traffic: a client, a router that spreads by ECMP, and four edge servers, each in a network
 # namespace, each with sluiced, a chain of volumetric-dos and l4lb, nginx and a DNS server behind a VIP. A line a check;
-# ends with 1 if one fails. Root only; touches nothing of the machine's own. Usage: Tests/Testbed/run.sh
+# ends with 1 if one fails. Root only; touches nothing of the machine's own. Usage: Tests/Testbed/run.sh [endure]
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
@@ -17,7 +17,7 @@ if [[ ! ${SLUICE_TESTBED:-} ]]; then
     chmod 755 "$work"
     trap 'rm -rf -- "$work"' EXIT
     # Namespaces of our own: whatever is mounted, made or started in them goes with them, however this ends.
-    SLUICE_TESTBED=$work unshare --mount --net --pid --fork --kill-child --mount-proc Tests/Testbed/run.sh
+    SLUICE_TESTBED=$work unshare --mount --net --pid --fork --kill-child --mount-proc Tests/Testbed/run.sh "$@"
     exit
 fi
 
@@ -42,11 +42,14 @@ check() {
 . Tests/Testbed/topology.sh
 # shellcheck source=Tests/Testbed/checks.sh
 . Tests/Testbed/checks.sh
+# shellcheck source=Tests/Testbed/endure.sh
+. Tests/Testbed/endure.sh
 
 if ! build_topology > "$work/topology" 2>&1; then
     cat "$work/topology" >&2
     exit 1
 fi
 echo "testbed-lb: $edges edges are up ($SECONDS s)"
-all_checks
+[[ ${1:-} == endure ]] || all_checks
+endure_checks
 exit "$failed"

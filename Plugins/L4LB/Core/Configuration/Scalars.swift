@@ -23,20 +23,6 @@ struct Address: Decodable, Sendable {
     }
 }
 
-/// A value that YAML makes a number or a string of, as its writer happened to put it.
-struct NumberOrText: Decodable {
-    let text: String
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let number = try? container.decode(Int64.self) {
-            text = String(number)
-        } else {
-            text = try container.decode(String.self)
-        }
-    }
-}
-
 extension MACAddress {
     /// Nil unless `text` is six bytes in hexadecimal, `02:00:5e:10:00:01`.
     init?(_ text: String) {

@@ -41,17 +41,3 @@ public struct NumberRange: Codable, Sendable, Hashable, CustomStringConvertible 
         try self.init(NumberOrText(from: decoder).text, of: "a number", maximum: .max - 1)
     }
 }
-
-/// A value that YAML makes a number or a string of, as its writer happened to put it.
-struct NumberOrText: Decodable {
-    let text: String
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let number = try? container.decode(Int64.self) {
-            text = String(number)
-        } else {
-            text = try container.decode(String.self)
-        }
-    }
-}

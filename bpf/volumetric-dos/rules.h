@@ -181,7 +181,8 @@ __attribute__((noinline)) __u64 dos_matches(struct dos_search *search, __u32 num
 
         if (!fields[i].used || !(word->fields & 1u << i))
             continue;
-        class = bpf_map_lookup_elem(&classes, &search->classes[i]);
+        place = search->classes[i];
+        class = bpf_map_lookup_elem(&classes, &place);
         if (!class)
             return 0;
         place = fields[i].blocks + class->blocks[number / DOS_BLOCK_WORDS];
@@ -248,6 +249,7 @@ static __always_inline void dos_narrow(const struct dos_packet *packet, struct d
 {
     struct dos_class *class;
     __u64 asking = 0;
+    __u32 index;
 
     if (!fields[field].used)
         return;
@@ -257,8 +259,9 @@ static __always_inline void dos_narrow(const struct dos_packet *packet, struct d
             asking |= left->words[i] & fields[field].asking[i];
     if (!asking)
         return;
-    search->classes[field] = fields[field].classes + dos_find(field, packet);
-    class = bpf_map_lookup_elem(&classes, &search->classes[field]);
+    /* Before Linux 6.2 a key may not lie in what a global function gets. */
+    index = search->classes[field] = fields[field].classes + dos_find(field, packet);
+    class = bpf_map_lookup_elem(&classes, &index);
     if (!class)
         return;
 #pragma unroll

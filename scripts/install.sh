@@ -64,7 +64,8 @@ fi
 plugins=$prefix/lib/sluice/plugins
 for resources in "$build"/sluice_*.resources; do
     target=${resources##*/sluice_} target=${target%.resources}
-    [[ $target != fixture-stage && -x $build/$target ]] || continue
+    # Of the tests and of the bench: not part of the product.
+    [[ $target != fixture-stage && $target != sluice-bench && -x $build/$target ]] || continue
     description=$("$build/$target" describe)
     field() { sed -n "s/^  \"$1\": \"\([^\"]*\)\",\{0,1\}$/\1/p" <<< "$description"; }
     name=$(field name) version=$(field version)

@@ -146,6 +146,38 @@ apply_generic() {
     inside ip link delete spare0
 }
 
+# Whether a server of the load balancer is in a state.
+server_is() { ctl lb servers xdp:spare0 lb --output json | jq -e ".[] | select(.server == \"$1\") | .state == \"$2\""; }
+
+changes_servers() {
+    spare
+    ctl apply -f - << 'SPEC'
+chains:
+  - hook: xdp:spare0
+    stages:
+      - name: lb
+        plugin: l4lb
+        config:
+          director: {source-v4: 192.0.2.1}
+          servers: [{name: e1, address: 192.0.2.11}, {name: e2, address: 192.0.2.12}]
+          pools: [{name: web, servers: [e1, e2]}]
+          services: [{name: http, vip: 198.51.100.10, protocol: tcp, port: 80, pool: web}]
+SPEC
+    ctl lb services xdp:spare0 lb | grep http
+    ctl lb drain xdp:spare0 lb e1
+    server_is e1 draining
+    ctl lb explain xdp:spare0 lb tcp 203.0.113.7:40000 198.51.100.10:80 | grep e2
+    ctl lb fill xdp:spare0 lb e1
+    server_is e1 filling
+    ctl lb weight xdp:spare0 lb e1 50
+    ctl lb down xdp:spare0 lb e2
+    server_is e2 down
+    ctl lb up xdp:spare0 lb e1 e2
+    server_is e2 active
+    ctl detach xdp:spare0
+    inside ip link delete spare0
+}
+
 waits() { [[ $(state xdp:spare0) == waiting ]]; }
 
 waits_for_its_interface() {

@@ -50,6 +50,7 @@ check 'an object of others becomes a stage' adopts
 check 'an upgrade merges state of another layout' merges_state
 check 'map list, dump, update and delete' changes_maps
 check 'apply, generic XDP, and detach' apply_generic
+check 'lb servers, services, explain, drain, fill, weight, down and up' changes_servers
 check 'a chain waits for its interface, and is attached when that comes' waits_for_its_interface
 check 'the program of another is named, neither replaced nor adopted, and the remedy told' foreign_is_refused
 check 'a chain in another network namespace is refused, and the remedy named' netns_is_refused

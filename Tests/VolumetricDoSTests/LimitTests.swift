@@ -227,12 +227,14 @@ extension KeyedLimitTests {
         var passed: UInt64 = 0
         for index in 0..<200 { passed += try stage.passed(IPAddress(bytes: [10, 2, 0, UInt8(index)]), of: 100) }
         let full = try #require(try stage.counter("reasons", "limit-full"))
+        // 136 sources have none; but once in a hundred runs two share a bucket, by 18 bits of a hash with a secret.
+        let least: UInt64 = 13_300
         switch whenFull {
         case .pass:
             #expect(passed == 20_000)
-            #expect(full >= 13_600)
+            #expect(full >= least)
         case .drop:
-            #expect(full >= 13_600)
+            #expect(full >= least)
             #expect(passed == 20_000 - full)
             #expect(try stage.counter("limits", "source packets") == full)
         case .evict:

@@ -54,11 +54,17 @@ extension BPFMap {
     /// Whether the kernel gives many entries of this type at once.
     func readsInBatches() throws(BPFError) -> Bool { try batches(limit: 1) { _ in } }
 
-    /// Whether nobody can change it from user space any more; nil when the kernel does not say (`fdinfo`).
-    public func isFrozen() -> Bool? {
+    /// Whether nobody can change it from user space any more; nil when the kernel does not say.
+    public func isFrozen() -> Bool? { described("frozen").map { $0 == "1" } }
+
+    /// The bytes that it takes, as the kernel reckons (`memlock`); nil when it does not say.
+    public func memory() -> Int? { described("memlock").flatMap { Int($0) } }
+
+    /// What the kernel says of it in `fdinfo`.
+    private func described(_ key: String) -> String? {
         guard let text = try? readFile("/proc/self/fdinfo/\(fd.raw)") else { return nil }
-        return String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("frozen:") }
-            .map { $0.hasSuffix("1") }
+        return String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("\(key):\t") }
+            .map { String($0.dropFirst(key.count + 2)) }
     }
 
     /// Gives more than `limit` entries, or all; false when the kernel cannot do so for this type.

@@ -8,6 +8,12 @@ public struct Bytes: Sendable, Hashable {
         self.raw = raw
     }
 
+    /// An integer in host byte order: the key of an array, as a `UInt32`.
+    public init(number: some FixedWidthInteger) {
+        self.init()
+        append(number)
+    }
+
     /// Appends an integer in host byte order, as C structs hold their numbers.
     public mutating func append<T: FixedWidthInteger>(_ value: T) {
         withUnsafeBytes(of: value) { raw.append(contentsOf: $0) }

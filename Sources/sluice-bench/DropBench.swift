@@ -38,12 +38,9 @@ enum DropBench {
     }
 
     private static func rate(_ lab: Lab, by interface: String) throws -> Double {
-        let clock = ContinuousClock()
         let flood = try LiveFrames(lab: lab, interface: interface, packet: ChainBench.packet)
         try lab.until("the flood flows") { flood.sent > 200_000 }
-        let (start, sent) = (clock.now, flood.sent)
-        try clock.pause(pause)
-        let rate = Double(flood.sent - sent) / ((clock.now - start) / .seconds(1)) / 1e6
+        let rate = try flood.rate(for: pause)
         try flood.stop()
         return rate
     }

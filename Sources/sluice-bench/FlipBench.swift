@@ -29,7 +29,7 @@ enum FlipBench {
         // How fast the flood is when nothing flips, then while some 3,000 flips come a second.
         let flood = try LiveFrames(lab: lab, interface: "flood1", netns: "client", packet: packet)
         try lab.until("the flood flows") { flood.sent > 200_000 }
-        let still = try rate(flood, for: .seconds(2), clock)
+        let still = try flood.rate(for: .seconds(2))
         var flip = Series()
         let (begin, sentBefore) = (clock.now, flood.sent)
         for number in 0..<flips {
@@ -61,12 +61,6 @@ enum FlipBench {
             Figure("flood before the flips", "Mpps", undisturbed),
             Figure("flood during the flips, some 3,000 a second", "Mpps", flooded),
         ]
-    }
-
-    private static func rate(_ flood: LiveFrames, for duration: Duration, _ clock: ContinuousClock) throws -> Double {
-        let (start, sent) = (clock.now, flood.sent)
-        try clock.pause(duration)
-        return Double(flood.sent - sent) / ((clock.now - start) / .seconds(1)) / 1e6
     }
 
     private static func stamped(_ generation: Int) -> String {

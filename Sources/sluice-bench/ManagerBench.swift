@@ -22,11 +22,11 @@ enum ManagerBench {
         try site.start()
         try site.apply(spec(port: 1))
         var answer = Series()
-        for _ in 0..<20 { answer.add(try milliseconds(clock) { try site.must("version") }) }
+        for _ in 0..<20 { answer.add(try clock.milliseconds { try site.must("version") }) }
         var warm = Series()
-        for port in 2..<22 { warm.add(try milliseconds(clock) { try site.apply(spec(port: port)) }) }
+        for port in 2..<22 { warm.add(try clock.milliseconds { try site.apply(spec(port: port)) }) }
         var rollback = Series()
-        for _ in 0..<20 { rollback.add(try milliseconds(clock) { try site.must("rollback", "xdp:edge0") }) }
+        for _ in 0..<20 { rollback.add(try clock.milliseconds { try site.must("rollback", "xdp:edge0") }) }
         let steps = try site.must("apply", "-v", "-f", "-", input: spec(port: 99))
         var (written, memory) = (Series(), Series())
         written.add(try memoryInMiB(of: site.daemon!.pid, ["Private_Dirty"]))
@@ -37,7 +37,7 @@ enum ManagerBench {
         for port in 100..<110 {
             try? FileManager.default.removeItem(atPath: site.socket)
             let activator = try activate(site)
-            cold.add(try milliseconds(clock) { try site.apply(spec(port: port)) })
+            cold.add(try clock.milliseconds { try site.apply(spec(port: port)) })
             activator.kill()
         }
         print(steps.split(separator: "\n").map { "    \($0)" }.joined(separator: "\n"))
@@ -50,12 +50,6 @@ enum ManagerBench {
             Figure("daemon's private memory, written", "MiB", written, note: "after 41 changes"),
             Figure("the same with its own code's pages", "MiB", memory, note: "no other process maps them"),
         ]
-    }
-
-    private static func milliseconds(_ clock: ContinuousClock, _ body: () throws -> Void) rethrows -> Double {
-        let begin = clock.now
-        try body()
-        return (clock.now - begin) / .milliseconds(1)
     }
 
     /// A socket that starts the daemon when somebody connects, as systemd does.
@@ -93,4 +87,17 @@ enum ManagerBench {
 extension ContinuousClock {
     /// Blocks the calling thread.
     func pause(_ duration: Duration) throws { usleep(UInt32(duration / .microseconds(1))) }
+
+    /// What something takes.
+    func milliseconds(_ body: () throws -> Void) rethrows -> Double { try measure(body) / .milliseconds(1) }
+}
+
+extension LiveFrames {
+    /// Millions of frames a second, over some time from now on.
+    func rate(for duration: Duration) throws -> Double {
+        let clock = ContinuousClock()
+        let (start, before) = (clock.now, sent)
+        try clock.pause(duration)
+        return Double(sent - before) / ((clock.now - start) / .seconds(1)) / 1e6
+    }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BPF
-import Foundation
 import StageKit
 import StageTesting
 
@@ -59,10 +58,7 @@ enum RuleChangeBench {
         var total = 0.0
         for pin in pins where live.contains(where: pin.hasPrefix) {
             guard let map = try? BPFMap.pinned(at: pin) else { continue }
-            let lines = try String(contentsOfFile: "/proc/self/fdinfo/\(map.fd.raw)", encoding: .utf8).split(
-                separator: "\n")
-            let memory = lines.first { $0.hasPrefix("memlock:") }?.split(separator: "\t").last
-            total += memory.flatMap { Double($0) } ?? 0
+            total += Double(map.memory() ?? 0)
         }
         var series = Series()
         series.add(total / 1_048_576)
@@ -73,10 +69,7 @@ enum RuleChangeBench {
     private static func milliseconds(until verdict: Verdict, _ site: LabSite, _ change: () throws -> Void) throws
         -> Double
     {
-        let clock = ContinuousClock()
-        let begin = clock.now
-        try change()
-        let time = (clock.now - begin) / .milliseconds(1)
+        let time = try ContinuousClock().milliseconds(change)
         let root = try BPFProgram.pinned(at: "\(site.hookFolder)/root")
         guard try root.testRun(packet: ChainBench.packet).returnValue == verdict.xdp else {
             throw LabError("the change had no effect")

@@ -15,9 +15,8 @@
 
 /* Which rules match. */
 struct dos_search {
-    /* The rules that are left, as summaries have them. */
-    __u64 left[DOS_SUMMARIES];
-    __u64 end; /* 0 */
+    /* The rules that are left, as summaries have them. The last is 0: a word that is not in use. */
+    __u64 left[DOS_SUMMARIES + 1];
     /* The packet's classes, of the fields that have been looked up. */
     __u32 classes[DOS_FIELDS];
     __u32 reserved;

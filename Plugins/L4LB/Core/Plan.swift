@@ -53,7 +53,7 @@ extension Configuration {
             "services": exactly(layout.entries(tables.firstChunks)),
             "tables": exactly(tables.entries),
             "quic_members": exactly(layout.quicMembers(tables.firstChunks)),
-            // As many as are looked at: a change is shown all of them.
+            // As many as are looked at.
             LiveMaps.servers: MapPlan(
                 maxEntries: UInt32((servers.map(\.number).max() ?? 0) + 1),
                 entries: servers.enumerated().map { place, server in

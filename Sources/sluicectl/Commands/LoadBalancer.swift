@@ -36,14 +36,19 @@ struct ServiceList: AsyncParsableCommand {
     func run() async throws { try await place.inspect(global, ["list": "services"]) }
 }
 
-/// The servers that a change is of.
-struct ServerNames: ParsableArguments {
+/// A change of some servers, all of them or none.
+struct ServerChange: ParsableArguments {
+    @OptionGroup var place: LiveStage
+
     @Argument(help: .init("The servers' names.", valueName: "server"))
     var names: [String]
 
     @OptionGroup var note: MessageOption
+    @OptionGroup var global: GlobalOptions
 
-    func request(_ verb: String) -> JSONValue { .object([verb: .array(names.map { .string($0) })]) }
+    func make(_ verb: String) async throws {
+        try await place.change(global, note) { .object([verb: .array(names.map { .string($0) })]) }
+    }
 }
 
 struct ServerDrain: AsyncParsableCommand {
@@ -51,11 +56,9 @@ struct ServerDrain: AsyncParsableCommand {
         commandName: "drain",
         abstract: "Give servers no new connections, and let them keep those they have: all of them or none.")
 
-    @OptionGroup var place: LiveStage
-    @OptionGroup var servers: ServerNames
-    @OptionGroup var global: GlobalOptions
+    @OptionGroup var change: ServerChange
 
-    func run() async throws { try await place.change(global, servers.note) { servers.request("drain") } }
+    func run() async throws { try await change.make("drain") }
 }
 
 struct ServerFill: AsyncParsableCommand {
@@ -63,22 +66,18 @@ struct ServerFill: AsyncParsableCommand {
         commandName: "fill",
         abstract: "Give servers new connections again, and leave others what they have meanwhile, over UDP too.")
 
-    @OptionGroup var place: LiveStage
-    @OptionGroup var servers: ServerNames
-    @OptionGroup var global: GlobalOptions
+    @OptionGroup var change: ServerChange
 
-    func run() async throws { try await place.change(global, servers.note) { servers.request("fill") } }
+    func run() async throws { try await change.make("fill") }
 }
 
 struct ServerDown: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "down", abstract: "Take servers out at once: no packets, their connections break.")
 
-    @OptionGroup var place: LiveStage
-    @OptionGroup var servers: ServerNames
-    @OptionGroup var global: GlobalOptions
+    @OptionGroup var change: ServerChange
 
-    func run() async throws { try await place.change(global, servers.note) { servers.request("down") } }
+    func run() async throws { try await change.make("down") }
 }
 
 struct ServerUp: AsyncParsableCommand {
@@ -86,11 +85,9 @@ struct ServerUp: AsyncParsableCommand {
         commandName: "up",
         abstract: "Make servers active, whatever they are, until a check finds something else.")
 
-    @OptionGroup var place: LiveStage
-    @OptionGroup var servers: ServerNames
-    @OptionGroup var global: GlobalOptions
+    @OptionGroup var change: ServerChange
 
-    func run() async throws { try await place.change(global, servers.note) { servers.request("up") } }
+    func run() async throws { try await change.make("up") }
 }
 
 struct ServerWeigh: AsyncParsableCommand {

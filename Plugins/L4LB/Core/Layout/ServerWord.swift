@@ -77,11 +77,3 @@ extension Server {
 extension Server.State {
     fileprivate var number: UInt64 { UInt64(Self.allCases.firstIndex(of: self)!) }
 }
-
-extension Bytes {
-    /// An integer in host byte order.
-    init(number: some FixedWidthInteger) {
-        self.init()
-        append(number)
-    }
-}

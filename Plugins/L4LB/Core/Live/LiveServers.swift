@@ -33,8 +33,7 @@ struct LiveServers {
     init(_ maps: [String: [MapEntry]], names: [String]) {
         let words = (maps[LiveMaps.words] ?? []).reduce(into: [Int: UInt64]()) { words, entry in
             guard entry.key.raw.count == 4, entry.value.raw.count == 8 else { return }
-            let word = entry.value.number(as: UInt64.self)
-            if word != 0 { words[Int(entry.key.number(as: UInt32.self))] = word }
+            words[Int(entry.key.number(as: UInt32.self))] = entry.value.number(as: UInt64.self)
         }
         var found: [(counter: Int, server: LiveServer)] = []
         for entry in maps[LiveMaps.servers] ?? [] where entry.key.raw.count == 4 && entry.value.raw.count == 40 {

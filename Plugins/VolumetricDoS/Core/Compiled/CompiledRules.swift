@@ -142,10 +142,3 @@ extension MapPlan {
             entries: values.enumerated().map { MapEntry(key: Bytes(number: UInt32($0)), value: $1) }, freeze: true)
     }
 }
-
-extension Bytes {
-    init(number: UInt32) {
-        self.init()
-        append(number)
-    }
-}

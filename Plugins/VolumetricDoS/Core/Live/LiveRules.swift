@@ -60,7 +60,7 @@ public struct LiveRules {
     var activeEntry: MapEntry {
         var value = Bytes()
         for word in words { value.append(word) }
-        return MapEntry(key: Bytes(number: 0), value: value)
+        return MapEntry(key: Bytes(number: UInt32(0)), value: value)
     }
 
     func entry(_ place: Int) -> MapEntry {

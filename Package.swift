@@ -85,7 +85,8 @@ let package = Package(
 
         // BPF C, compiled in `swift build`; every target that applies the plugin gets bpf/<target>/*.bpf.c.
         .plugin(name: "BPFCompile", capability: .buildTool(), path: "Plugins/BPFCompile"),
-        .target(name: "SluiceObjects", swiftSettings: settings, plugins: ["BPFCompile"]),
+        .target(
+            name: "SluiceObjects", dependencies: ["BPF"], swiftSettings: settings, plugins: ["BPFCompile"]),
         .target(
             name: "StageTesting", dependencies: ["BPF", "CKernel", "StageKit"], swiftSettings: settings,
             plugins: ["BPFCompile"]),

@@ -11,7 +11,7 @@ system=(Foundation FoundationEssentials Glibc Musl Dispatch Synchronization)
 rules='
 Sources/BPF                  | CLibBPF CKernel
 Sources/StageKit             |
-Sources/SluiceObjects        |
+Sources/SluiceObjects        | BPF
 Sources/StageTesting         | BPF CKernel StageKit
 Sources/SluiceAPI            | | NIOCore NIOHTTP1 NIOPosix NIOConcurrencyHelpers NIOFoundationCompat
 Sources/SluiceCore           | BPF CDigest CKernel SluiceAPI SluiceObjects StageKit | GRDB Logging Subprocess SystemPackage Yams

@@ -40,8 +40,12 @@ public struct BPFLink: ~Copyable, Sendable {
         public var id: UInt32
         /// The attached program's id.
         public var programID: UInt32
-        /// The interface's index in its own namespace; 0 when the interface has gone.
+        /// Of a link to an interface: its index in its own namespace; 0 when the interface has gone.
         public var interface: Int
+        /// Of a link to a cgroup: the cgroup's id; 0 when that has gone.
+        public var cgroup: UInt64
+        /// Whether what it attaches to is still there.
+        public var isAttached: Bool { interface != 0 || cgroup != 0 }
     }
 
     public func info() throws(BPFError) -> Info {
@@ -49,7 +53,10 @@ public struct BPFLink: ~Copyable, Sendable {
         var length = UInt32(MemoryLayout<bpf_link_info>.size)
         let result = bpf_obj_get_info_by_fd(fd.raw, &info, &length)
         guard result == 0 else { throw BPFError("read info of", "link", errno: Errno(rawValue: -result)) }
-        return Info(id: info.id, programID: info.prog_id, interface: Int(info.xdp.ifindex))
+        let isCgroup = info.type == BPF_LINK_TYPE_CGROUP.rawValue
+        return Info(
+            id: info.id, programID: info.prog_id, interface: isCgroup ? 0 : Int(info.xdp.ifindex),
+            cgroup: isCgroup ? info.cgroup.cgroup_id : 0)
     }
 
     /// Ends the attachment for every holder of the link (`BPF_LINK_DETACH`, Linux 5.9).
@@ -60,18 +67,20 @@ public struct BPFLink: ~Copyable, Sendable {
 }
 
 extension BPFLink {
-    /// The link by which a program is attached to an interface, found among all of the machine's links
+    /// The link by which a program is attached to an interface or a cgroup, found among all of the machine's links
     /// (`BPF_LINK_GET_NEXT_ID`; needs `CAP_SYS_ADMIN`). Nil when it was attached without a link, or may not be seen.
     /// - Throws: when there are two: a link does not tell its network namespace, and an interface's index is the same
     ///   in many.
-    public static func find(program: UInt32, interface: Int) throws(BPFError) -> BPFLink? {
+    public static func find(program: UInt32, interface: Int = 0, cgroup: UInt64 = 0) throws(BPFError) -> BPFLink? {
         var id: UInt32 = 0
         var found: BPFLink?
         while bpf_link_get_next_id(id, &id) == 0 {
             let raw = bpf_link_get_fd_by_id(id)
             guard raw >= 0 else { continue }
             let link = BPFLink(taking: OwnedFD(taking: raw))
-            guard let info = try? link.info(), info.programID == program, info.interface == interface else { continue }
+            guard let info = try? link.info(), info.programID == program, info.interface == interface,
+                info.cgroup == cgroup
+            else { continue }
             if case .some = found {
                 throw BPFError(
                     "find the link of", "program #\(program)",

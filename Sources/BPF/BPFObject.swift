@@ -5,7 +5,7 @@ internal import Glibc
 
 /// A BPF object (an ELF file): opened, given its constants and map sizes, then loaded into the kernel once.
 ///
-/// Opening and setting touch no kernel; ``loadXDP(program:frags:)`` does. After that, programs and maps are
+/// Opening and setting touch no kernel; ``load(program:as:with:companions:)`` does. After that, programs and maps are
 /// taken out of it as owners of their own, and the object may go. Not thread-safe: use it on one thread.
 public final class BPFObject {
     public let name: String
@@ -89,6 +89,11 @@ public final class BPFObject {
         maps.first { $0.name == name }
     }
 
+    /// Has no other maps made than these, by name: the others must be those of programs that stay out.
+    public func makeOnly(_ names: Set<String>) {
+        for map in declared where !names.contains(map.name) { bpf_map__set_autocreate(map.raw, false) }
+    }
+
     /// The names of its `const volatile` variables.
     public var constantNames: [String] {
         Array((btf?.variables(in: ".rodata") ?? [:]).keys).sorted()
@@ -167,22 +172,22 @@ public final class BPFObject {
         throw BPFError("set constant", "\"\(variable)\" of \"\(name)\"", cause: "its .rodata is not accessible")
     }
 
-    /// Loads one XDP program with its maps; the other programs of the object stay out.
+    /// Loads one program with its maps; the other programs of the object stay out.
     /// - Parameters:
-    ///   - frags: `BPF_F_XDP_HAS_FRAGS` (Linux 5.18). All programs of a program array must agree in it.
+    ///   - kind: What the program is loaded as, whatever its section says.
     ///   - helpers: programs of type `BPF_PROG_TYPE_SYSCALL` (Linux 5.14) to load with it, on the same maps; for
     ///     ``BPFProgram/run(context:)``.
-    ///   - companions: other XDP programs to load along, for a program array that the object fills itself.
+    ///   - companions: other programs of that kind to load along, for a program array that the object fills itself.
     /// - Throws: with the verifier's whole log when it refuses.
-    public func loadXDP(
-        program name: String, frags: Bool, with helpers: [String] = [], companions: [String] = []
+    public func load(
+        program name: String, as kind: ProgramKind, with helpers: [String] = [], companions: [String] = []
     ) throws(BPFError) {
-        try load(name, frags: frags, helpers: helpers, companions: companions) { load in load() }
+        try load(name, as: kind, helpers: helpers, companions: companions) { load in load() }
     }
 
-    /// ``loadXDP(program:frags:with:companions:)``, with `load` around what libbpf does.
+    /// ``load(program:as:with:companions:)``, with `load` around what libbpf does.
     func load(
-        _ name: String, frags: Bool, helpers: [String] = [], companions: [String] = [],
+        _ name: String, as kind: ProgramKind, helpers: [String] = [], companions: [String] = [],
         around load: (() -> Int32) -> Int32
     ) throws(BPFError) {
         let program = try unloaded(name)
@@ -197,9 +202,9 @@ public final class BPFObject {
         // What the section name says is not trusted: all programs of an array must agree in type, attach type and
         // frags.
         for each in [program] + companions {
-            bpf_program__set_type(each, BPF_PROG_TYPE_XDP)
-            bpf_program__set_expected_attach_type(each, BPF_XDP)
-            bpf_program__set_flags(each, frags ? UInt32(1 << 5) : 0)  // BPF_F_XDP_HAS_FRAGS
+            bpf_program__set_type(each, bpf_prog_type(kind.type))
+            bpf_program__set_expected_attach_type(each, bpf_attach_type(kind.attachType))
+            bpf_program__set_flags(each, kind.flags)
         }
         for helper in helpers {
             bpf_program__set_type(helper, BPF_PROG_TYPE_SYSCALL)

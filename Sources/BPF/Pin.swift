@@ -71,6 +71,16 @@ public enum Bpffs {
 
     public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Leaves a word where a pin would be: a symbolic link, as a bpffs takes no other files. Quietly when it is there.
+    public static func note(_ text: String, at path: String) throws(BPFError) {
+        guard symlink(text, path) == 0 || Glibc.errno == EEXIST else { throw BPFError("note", path, errno: .current) }
+    }
+
+    public static func isNote(_ path: String) -> Bool {
+        var info = stat()
+        return lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFLNK
+    }
+
     /// Removes a folder and all pins below it; quietly when there is none. `between` is called after each removal.
     public static func removeTree(_ path: String, between: () -> Void = {}) throws(BPFError) {
         if unlink(path) == 0 || Glibc.errno == ENOENT { return }

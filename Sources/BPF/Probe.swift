@@ -7,40 +7,6 @@ internal import Glibc
 /// Tries what a kernel can do, by doing it in small: each probe makes something that nothing uses, and it is gone when
 /// the probe returns. Nothing is attached to anything.
 public enum KernelProbe {
-    /// A kind of program, with the attach type it is loaded for.
-    public struct ProgramKind: Sendable {
-        let type: UInt32
-        let attachType: UInt32
-        var flags: UInt32 = 0
-
-        public static let xdp = ProgramKind(type: BPF_PROG_TYPE_XDP.rawValue, attachType: BPF_XDP.rawValue)
-        /// `BPF_F_XDP_HAS_FRAGS`.
-        public static let xdpFrags = ProgramKind(type: xdp.type, attachType: xdp.attachType, flags: 1 << 5)
-        /// For clsact. tcx has attach types of its own, 46 and 47, which Debian 12's header lacks.
-        public static let tc = ProgramKind(type: BPF_PROG_TYPE_SCHED_CLS.rawValue, attachType: 0)
-        static let tcx = ProgramKind(type: tc.type, attachType: 46)
-        public static let cgroupSkbIngress = ProgramKind(
-            type: BPF_PROG_TYPE_CGROUP_SKB.rawValue, attachType: BPF_CGROUP_INET_INGRESS.rawValue)
-        public static let cgroupSkbEgress = ProgramKind(
-            type: BPF_PROG_TYPE_CGROUP_SKB.rawValue, attachType: BPF_CGROUP_INET_EGRESS.rawValue)
-        public static let cgroupConnect = ProgramKind(
-            type: BPF_PROG_TYPE_CGROUP_SOCK_ADDR.rawValue, attachType: BPF_CGROUP_INET4_CONNECT.rawValue)
-        public static let sockOps = ProgramKind(
-            type: BPF_PROG_TYPE_SOCK_OPS.rawValue, attachType: BPF_CGROUP_SOCK_OPS.rawValue)
-        public static let skLookup = ProgramKind(
-            type: BPF_PROG_TYPE_SK_LOOKUP.rawValue, attachType: BPF_SK_LOOKUP.rawValue)
-        public static let skSkb = ProgramKind(
-            type: BPF_PROG_TYPE_SK_SKB.rawValue, attachType: BPF_SK_SKB_VERDICT.rawValue)
-        public static let skMsg = ProgramKind(
-            type: BPF_PROG_TYPE_SK_MSG.rawValue, attachType: BPF_SK_MSG_VERDICT.rawValue)
-        public static let skReuseport = ProgramKind(
-            type: BPF_PROG_TYPE_SK_REUSEPORT.rawValue, attachType: BPF_SK_REUSEPORT_SELECT.rawValue)
-        public static let socketFilter = ProgramKind(type: BPF_PROG_TYPE_SOCKET_FILTER.rawValue, attachType: 0)
-        public static let rawTracepoint = ProgramKind(type: BPF_PROG_TYPE_RAW_TRACEPOINT.rawValue, attachType: 0)
-        /// BPF_PROG_TYPE_NETFILTER and BPF_NETFILTER.
-        public static let netfilter = ProgramKind(type: 32, attachType: 45)
-    }
-
     /// `return 1`, which every kind of program may say.
     private static let returnOne: [UInt64] = [0x1_0000_00b7, 0x95]
 
@@ -89,9 +55,8 @@ public enum KernelProbe {
         guard function > 0 else {
             throw BPFError("find", "bpf_fentry_test1", cause: "the kernel's BTF does not have it")
         }
-        let kind = ProgramKind(type: BPF_PROG_TYPE_TRACING.rawValue, attachType: BPF_TRACE_FENTRY.rawValue)
         // A tracing program returns 0.
-        let program = try program(kind, [0x00b7, 0x95], function: UInt32(function))
+        let program = try program(.tracing, [0x00b7, 0x95], function: UInt32(function))
         let raw = bpf_raw_tracepoint_open(nil, program.fd.raw)
         guard raw >= 0 else { throw BPFError("attach", "fentry", errno: Errno(rawValue: -raw)) }
         close(raw)

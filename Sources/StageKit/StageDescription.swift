@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The kind of hook a stage is written for, by the name it has in a spec (`xdp:eth0` has kind `xdp`).
-public enum HookKind: String, Codable, Sendable, CaseIterable {
-    case xdp
-}
-
 /// A plugin's answer to `describe`.
 public struct StageDescription: Codable, Sendable, Equatable {
     /// The plugin's name, as in a spec: lower-case letters, digits and hyphens.
@@ -66,6 +61,11 @@ public struct PlanContext: Codable, Sendable, Equatable {
         self.monotonic = monotonic
         self.cpus = cpus
     }
+}
+
+extension PlanContext {
+    /// The kind of the hook; nil when a plugin is asked by hand for one that is none.
+    public var kind: HookKind? { HookKind(of: hook) }
 }
 
 extension PlanContext {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Verdict {
-    /// Its number in an XDP stage: `enum xdp_action`, and `SLUICE_NEXT` for `next`.
-    public var xdp: UInt32 {
+    /// Its number in a stage, at every hook: `SLUICE_DROP` and its like, which are XDP's own (`enum xdp_action`).
+    public var number: UInt32 {
         switch self {
         case .aborted: 0
         case .drop: 1
@@ -14,8 +14,8 @@ extension Verdict {
     }
 
     /// The verdict of a number; nil when it is none.
-    public init?(xdp number: UInt32) {
-        guard let verdict = Verdict.allCases.first(where: { $0.xdp == number }) else { return nil }
+    public init?(number: UInt32) {
+        guard let verdict = Verdict.allCases.first(where: { $0.number == number }) else { return nil }
         self = verdict
     }
 }

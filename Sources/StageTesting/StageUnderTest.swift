@@ -17,21 +17,25 @@ public final class StageUnderTest {
     }
 
     public let plan: StagePlan
+    /// The kind of hook that it is loaded for.
+    public let hook: HookKind
     let object: BPFObject
     private let program: BPFProgram
     private var merges: [String] = []
 
     /// - Parameters:
+    ///   - hook: The kind of hook it is loaded for. Only where there are packets it can be run.
     ///   - folder: Where the plan's object lies; see ``objects(of:package:)``.
     ///   - counting: Whether the stage counts its verdicts, as by default.
     ///   - earlier: A stage whose state maps this one goes on with, where their layouts are the same; and takes over
     ///     from, where it declares the earlier layout by `SLUICE_STATE_BEFORE`. See ``mergeState()``.
     /// - Throws: What the kernel or libbpf finds wrong with it, the verifier's log included.
     public init(
-        _ plan: StagePlan, objects folder: String, counting: Bool = true,
+        _ plan: StagePlan, at hook: HookKind = .xdp, objects folder: String, counting: Bool = true,
         sharingStateWith earlier: StageUnderTest? = nil
     ) throws {
         self.plan = plan
+        self.hook = hook
         object = try BPFObject(contentsOf: "\(folder)/\(plan.object)")
         for (name, value) in plan.constants {
             switch value {
@@ -42,7 +46,7 @@ public final class StageUnderTest {
             }
         }
         try object.setConstant("sluice_next", to: 1)
-        try object.setConstant("sluice_on_fault", to: Verdict.next.xdp)
+        try object.setConstant("sluice_on_fault", to: Verdict.next.number)
         try object.setConstant("sluice_counting", to: counting ? 1 : 0)
         try object.setConstant("sluice_frags", to: plan.frags ? 1 : 0)
         for map in object.maps {
@@ -58,7 +62,8 @@ public final class StageUnderTest {
                 }
             }
         }
-        try object.loadXDP(program: plan.program, frags: plan.frags, with: merges)
+        try object.load(
+            program: plan.program, as: ProgramKind(hook: hook.rawValue)!.taking(frags: plan.frags), with: merges)
         for (name, contents) in plan.maps {
             let map = try object.loadedMap(name)
             for entry in contents.entries { try map.update(key: entry.key.raw, value: entry.value.raw) }
@@ -79,8 +84,12 @@ public final class StageUnderTest {
     /// on goes nowhere.
     @discardableResult
     public func run(_ packet: [UInt8], repeat count: Int = 1, interface: Int? = nil) throws -> Outcome {
+        // XDP's return values tell all verdicts apart; elsewhere the stage's own count says whether it went on.
+        let before = hook == .xdp ? 0 : try self.count(.next)
         let run = try program.testRun(packet: packet, repeat: count, interface: interface)
-        return Outcome(verdict: Verdict(xdp: run.returnValue), packet: run.output)
+        guard hook != .xdp else { return Outcome(verdict: Verdict(number: run.returnValue), packet: run.output) }
+        let wentOn = try self.count(.next) > before
+        return Outcome(verdict: wentOn ? .next : hook.verdict(returned: run.returnValue), packet: run.output)
     }
 
     /// Nanoseconds that the stage takes for a packet, and the kernel for running it: the mean of `count` runs.
@@ -115,7 +124,7 @@ public final class StageUnderTest {
 
     /// How many packets the stage gave a verdict, by its own count.
     public func count(_ verdict: Verdict) throws -> UInt64 {
-        try object.loadedMap("sluice_counters").counters(at: verdict.xdp)?[0] ?? 0
+        try object.loadedMap("sluice_counters").counters(at: verdict.number)?[0] ?? 0
     }
 
     /// One number of the plan's counter tables, summed over the CPUs; nil when there is no such table, row or column.

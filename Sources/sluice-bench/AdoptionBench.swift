@@ -74,15 +74,16 @@ enum AdoptionBench {
 
     private static func measure(_ subject: Subject, _ site: LabSite) throws -> [Figure] {
         let object = try BPFObject(contentsOf: subject.path)
-        try object.loadXDP(program: subject.program, frags: false)
+        try object.load(program: subject.program, as: .xdp)
         for map in object.maps { try subject.fill(object.loadedMap(map.name)) }
         let alone = try object.program(subject.program)
         let packet = try passing(alone)
-        let root = try BPFObject(bytes: SluiceObjects.xdpRoot, name: "xdp_root")
-        try root.loadXDP(program: "sluice_xdp_root", frags: false)
+        let root = try BPFObject(own: .root, for: .xdp)
+        try root.load(program: OwnProgram.root.rawValue, as: .xdp)
         try root.loadedMap("sluice_entry").update(key: bytes(of: UInt32(0)), value: bytes(of: alone.fd.raw))
         var programs = try [
-            Held(ChainBench.bareReturn()), Held(object.program(subject.program)), Held(root.program("sluice_xdp_root")),
+            Held(ChainBench.bareReturn()), Held(object.program(subject.program)),
+            Held(root.program(OwnProgram.root.rawValue)),
         ]
         for chain in Chain.allCases {
             try site.apply(chain.spec(subject))
@@ -132,7 +133,7 @@ enum AdoptionBench {
         for value in 0...255 as ClosedRange<UInt8> {
             var packet = ChainBench.packet
             if value > 0 { for place in Array(20..<26) + Array(40..<43) { packet[place] = value } }
-            if try program.testRun(packet: packet).returnValue == Verdict.pass.xdp { return packet }
+            if try program.testRun(packet: packet).returnValue == Verdict.pass.number { return packet }
         }
         throw LabError("it lets none of the packets pass")
     }

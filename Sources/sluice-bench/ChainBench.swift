@@ -41,14 +41,14 @@ enum ChainBench {
     static func bareReturn() throws -> BPFProgram {
         let object = try BPFObject(contentsOf: BuildProducts.object("noop", of: "noop"))
         try object.setConstant("sluice_counting", to: 0)
-        try object.loadXDP(program: "noop", frags: false)
+        try object.load(program: "noop", as: .xdp)
         return try object.program("noop")
     }
 
     private static func bareRoot() throws -> BPFProgram {
-        let object = try BPFObject(bytes: SluiceObjects.xdpRoot, name: "xdp_root")
-        try object.loadXDP(program: "sluice_xdp_root", frags: false)
-        return try object.program("sluice_xdp_root")
+        let object = try BPFObject(own: .root, for: .xdp)
+        try object.load(program: OwnProgram.root.rawValue, as: .xdp)
+        return try object.program(OwnProgram.root.rawValue)
     }
 
     static func spec(_ count: Int, counters: Bool) -> String {

@@ -34,7 +34,7 @@ enum DoSBench {
         var figures: [Figure] = []
         for name in ["alw_all", "dny_all", "alw_ip", "alw_udp"].map({ "xdpfilt_\($0)" }) {
             let object = try BPFObject(contentsOf: "/usr/lib/x86_64-linux-gnu/bpf/\(name).o")
-            try object.loadXDP(program: name, frags: false)
+            try object.load(program: name, as: .xdp)
             for map in object.maps where map.name.hasPrefix("filter_") {
                 let loaded = try object.loadedMap(map.name)
                 for number in 0..<UInt64(1000) {

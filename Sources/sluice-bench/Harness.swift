@@ -41,7 +41,7 @@ final class Harness {
     /// - Parameter whole: Puts the packet's first 128 bytes back after each run, and not just the Ethernet header.
     init(_ packet: [UInt8], flows: Flows = .one, whole: Bool = false, calling called: borrowing BPFProgram) throws {
         object = try Self.object(packet, flows: flows, whole: whole)
-        try object.loadXDP(program: "harness", frags: false)
+        try object.load(program: "harness", as: .xdp)
         slot = try object.loadedMap("program")
         try slot.update(key: bytes(of: UInt32(0)), value: bytes(of: called.fd.raw))
         try Self.fill(object, packet)
@@ -72,7 +72,7 @@ final class Harness {
     static func bare(_ nothing: Nothing) throws -> BPFProgram {
         let object = try BPFObject(contentsOf: BuildProducts.object("harness", of: "sluice-bench"))
         if case .encapsulates(let room) = nothing { try object.setConstant("shift", to: Int32(-room)) }
-        try object.loadXDP(program: "bare", frags: false)
+        try object.load(program: "bare", as: .xdp)
         return try object.program("bare")
     }
 

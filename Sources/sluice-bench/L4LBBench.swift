@@ -140,7 +140,7 @@ enum L4LBBench {
             floor.add(try alone.sample())
         }
         let outcomes = try harness.outcomes()
-        guard outcomes[Int(verdict.xdp)] == UInt64((ChainBench.samples + 1) * ChainBench.packets), outcomes[5] == 0
+        guard outcomes[Int(verdict.number)] == UInt64((ChainBench.samples + 1) * ChainBench.packets), outcomes[5] == 0
         else {
             throw LabError(
                 "\(name): expected \(verdict) only, found \(outcomes) (by number; the last is what went wrong)")

@@ -44,7 +44,7 @@ final class LiveRun {
         try lab.inNamespace(netns) {
             guard let index = XDP.interfaceIndex(name) else { throw LabError("find interface '\(name)'") }
             let object = try BPFObject(contentsOf: BuildProducts.object("harness", of: "sluice-bench"))
-            try object.loadXDP(program: "sink", frags: true)
+            try object.load(program: "sink", as: .xdp.taking(frags: true))
             let program = try object.program("sink")
             return Sink(try XDP.attach(program, to: index, mode: .native), try object.loadedMap("outcomes"))
         }
@@ -63,7 +63,7 @@ final class LiveRun {
         let took = try lab.inNamespace("client") {
             guard let index = XDP.interfaceIndex(interface) else { throw LabError("find interface '\(interface)'") }
             let object = try Harness.object(packet, flows: flows)
-            try object.loadXDP(program: "generate", frags: false)
+            try object.load(program: "generate", as: .xdp)
             try Harness.fill(object, packet)
             let program = try object.program("generate")
             let clock = ContinuousClock()

@@ -71,7 +71,7 @@ enum RuleChangeBench {
     {
         let time = try ContinuousClock().milliseconds(change)
         let root = try BPFProgram.pinned(at: "\(site.hookFolder)/root")
-        guard try root.testRun(packet: ChainBench.packet).returnValue == verdict.xdp else {
+        guard try root.testRun(packet: ChainBench.packet).returnValue == verdict.number else {
             throw LabError("the change had no effect")
         }
         return time

@@ -26,9 +26,9 @@ import Testing
             overview.text(.plain) == """
                 no chains; sluicectl apply -f FILE makes one
 
-                INTERFACE  HOOK        PROGRAM          ID  LINK  OF        PINNED
-                eth0       xdp native  sluice_xdp_root   7     3  xdp:eth0  /sys/fs/bpf/sluice/xdp:eth0/root
-                eth1@edge  tcx egress  -                 9     -  others    -
+                INTERFACE  HOOK        PROGRAM      ID  LINK  OF        PINNED
+                eth0       xdp native  sluice_root   7     3  xdp:eth0  /sys/fs/bpf/sluice/xdp:eth0/root
+                eth1@edge  tcx egress  -             9     -  others    -
                 note: /run/netns/far: not looked into
 
                 """)

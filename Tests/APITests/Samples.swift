@@ -129,7 +129,7 @@ enum Samples {
     static let programs = ProgramReport(
         programs: [
             AttachedProgram(
-                interface: "eth0", hook: .xdp, position: .native, id: 7, name: "sluice_xdp_root", link: 3,
+                interface: "eth0", hook: .xdp, position: .native, id: 7, name: "sluice_root", link: 3,
                 pins: ["/sys/fs/bpf/sluice/xdp:eth0/root"], chain: "xdp:eth0"),
             AttachedProgram(interface: "eth1", netns: "/run/netns/edge", hook: .tcx, position: .egress, id: 9),
         ], notes: ["/run/netns/far: not looked into"])

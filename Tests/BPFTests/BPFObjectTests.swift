@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BPF
+import Foundation
 import SluiceObjects
 import StageTesting
 import Testing
@@ -19,11 +20,12 @@ extension BPFTests {
         }
 
         @Test func everyCutOfAnObjectIsRefusedOrLoads() throws {
-            let whole = SluiceObjects.xdpRoot
+            let whole = try [UInt8](
+                Data(contentsOf: URL(filePath: BuildProducts.object("fixture", of: "fixture-stage"))))
             for length in stride(from: 0, to: whole.count, by: 97) {
                 // What is left may still parse; it must never crash.
                 let object = try? BPFObject(bytes: Array(whole[..<length]), name: "cut")
-                try? object?.loadXDP(program: "sluice_xdp_root", frags: false)
+                try? object?.load(program: "stamp", as: .xdp)
             }
         }
 
@@ -48,13 +50,13 @@ extension BPFTests {
             #expect(short?.description.contains("4 bytes; 2 bytes were given") == true)
             let unknown = #expect(throws: BPFError.self) { try object.setConstant("generatoin", to: 1) }
             #expect(unknown?.description.contains("it has: generation, verdict") == true)
-            try object.loadXDP(program: "check", frags: false)
+            try object.load(program: "check", as: .xdp)
             #expect(try object.program("check").testRun(packet: Self.frame).returnValue == 1)
         }
 
         @Test func aRefusalCarriesTheVerifiersLog() throws {
             let object = try Self.fixture("refused")
-            let error = #expect(throws: BPFError.self) { try object.loadXDP(program: "refused", frags: false) }
+            let error = #expect(throws: BPFError.self) { try object.load(program: "refused", as: .xdp) }
             #expect(error?.verifierLog?.contains("processed ") == true)
             #expect(error?.verifierVerdict?.contains("is outside of the ") == true, "\(error!)")
             #expect(error?.description.contains("\"refused\"") == true)
@@ -79,10 +81,10 @@ extension BPFTests {
 
         @Test func onlyTheProgramAskedForIsLoaded() throws {
             let object = try Self.fixture()
-            try object.loadXDP(program: "stamp", frags: true)
+            try object.load(program: "stamp", as: .xdp.taking(frags: true))
             #expect(throws: BPFError.self) { _ = try object.program("check") }
             let other = try Self.fixture()
-            let error = #expect(throws: BPFError.self) { try other.loadXDP(program: "none", frags: true) }
+            let error = #expect(throws: BPFError.self) { try other.load(program: "none", as: .xdp.taking(frags: true)) }
             #expect(error?.description.contains("it has: ") == true)
         }
 
@@ -90,7 +92,7 @@ extension BPFTests {
             let pin = "/sys/fs/bpf/sluicefixture_pinned"
             defer { try? Pin.remove(pin) }
             let object = try Self.fixture("greedy")
-            try object.loadXDP(program: "greedy", frags: true)
+            try object.load(program: "greedy", as: .xdp.taking(frags: true))
             #expect(!Bpffs.exists(pin))
         }
 

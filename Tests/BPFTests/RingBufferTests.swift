@@ -9,7 +9,7 @@ extension BPFTests {
     @Suite struct RingBufferTests {
         private static func ringing() throws -> BPFObject {
             let object = try BPFObject(contentsOf: BuildProducts.object("ringing", of: "fixture-stage"))
-            try object.loadXDP(program: "ringing", frags: false)
+            try object.load(program: "ringing", as: .xdp)
             return object
         }
 

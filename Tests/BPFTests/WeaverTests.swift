@@ -10,7 +10,7 @@ extension BPFTests {
     /// What becomes of a program that is woven into a stage; that it judges as before, Tests/CoreTests/Adoption shows.
     @Suite struct WeaverTests {
         private static func code(_ object: BPFObject, _ program: String) throws -> ProgramCode {
-            try object.loadXDPCode(program: program, frags: false)
+            try object.loadCode(program: program, as: .xdp)
         }
 
         private static func object(_ name: String) throws -> BPFObject {
@@ -20,10 +20,10 @@ extension BPFTests {
         private static func weave(_ name: String, _ program: String, called: Bool) throws -> BPFObject {
             let object = try object(name)
             let code = try code(object, program)
-            let stage = try BPFObject(
-                bytes: called ? SluiceObjects.xdpAdoptCall : SluiceObjects.xdpAdopt, name: "xdp_adopt")
+            let own = called ? OwnProgram.adoptCalled : .adopt
+            let stage = try BPFObject(own: own, for: .xdp)
             try stage.setConstant("sluice_next", to: 2)
-            try stage.loadXDP(program: "sluice_adopt", frags: false, around: code, named: program, called: called)
+            try stage.load(program: own.rawValue, as: .xdp, around: code, named: program, called: called)
             return stage
         }
 
@@ -82,7 +82,7 @@ extension BPFTests {
         @Test func whatIsNotForTheHookIsNoCode() throws {
             let object = try Self.object("corners")
             let error = #expect(throws: BPFError.self) { try Self.code(object, "of_a_device") }
-            #expect(error?.description.contains("it is not for the XDP hook") == true)
+            #expect(error?.description.contains("its section is none that this hook knows") == true)
         }
     }
 }

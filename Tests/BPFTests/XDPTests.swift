@@ -8,7 +8,7 @@ extension BPFTests {
     @Suite struct XDPTests {
         private static func noop(frags: Bool = true) throws -> BPFProgram {
             let object = try BPFObject(contentsOf: BuildProducts.object("noop", of: "noop"))
-            try object.loadXDP(program: "noop", frags: frags)
+            try object.load(program: "noop", as: .xdp.taking(frags: frags))
             return try object.program("noop")
         }
 

@@ -18,7 +18,7 @@ extension EndToEnd {
             let firewall = try BPFObject(contentsOf: object)
             try firewall.setConstant("always", to: 6)
             try firewall.map("blocked_ports_of_udp")?.setMaxEntries(99)
-            try firewall.loadXDP(program: "firewall", frags: false)
+            try firewall.load(program: "firewall", as: .xdp)
             try firewall.loadedMap("blocked_ports_of_udp").update(
                 key: bytes(of: UInt16(7)), value: bytes(of: UInt64(1)))
             try XDP.attachWithoutLink(
@@ -178,7 +178,7 @@ extension EndToEnd {
                 let attached = try #require(try Self.running(lab))
                 let name: String? =
                     if let program = BPFProgram.withID(attached.programID) { program.name } else { nil }
-                #expect(name == (isAdopted ? "sluice_xdp_root" : "firewall"))
+                #expect(name == (isAdopted ? "sluice_root" : "firewall"))
                 #expect(try !site.passes(port: 7) && !site.passes(port: 6) && site.passes(port: 9))
                 #expect(try site.ctl("doctor").succeeded)
                 if !isAdopted {

@@ -61,7 +61,7 @@ extension EndToEnd {
                     shown.programs.first { $0.interface == interface && $0.hook == hook }
                 }
                 let root = try #require(find("edge0", .xdp))
-                #expect(root.chain == "xdp:edge0" && root.name == "sluice_xdp_root" && root.position == .native)
+                #expect(root.chain == "xdp:edge0" && root.name == "sluice_root" && root.position == .native)
                 let link = try BPFLink.pinned(at: "\(site.hookFolder)/link").info().id
                 #expect(root.link == link)
                 #expect(Set(root.pins) == ["\(site.hookFolder)/root", "\(site.hookFolder)/link"])
@@ -98,7 +98,7 @@ extension EndToEnd {
                 try lab.addVeth("plain0", VethEnd("plain1", netns: "client"))
                 try site.attachForeign(to: "plain0")
                 let shown: Shown = try site.decode(site.must("status", "--all", "--output", "json"))
-                #expect(shown.programs.map(\.name) == ["sluice_xdp_root", nil])
+                #expect(shown.programs.map(\.name) == ["sluice_root", nil])
                 #expect(shown.notes.contains { $0.contains("CAP_SYS_ADMIN") }, "\(shown.notes)")
             }
         }

@@ -110,11 +110,11 @@ extension Lab {
     }
 
     fileprivate func attachRoot(to interface: String, onFault: UInt32) throws -> AttachedRoot {
-        let object = try BPFObject(bytes: SluiceObjects.xdpRoot, name: "xdp_root")
+        let object = try BPFObject(own: .root, for: .xdp)
         try object.setConstant("sluice_on_fault", to: onFault)
-        try object.loadXDP(program: "sluice_xdp_root", frags: true)
+        try object.load(program: OwnProgram.root.rawValue, as: .xdp.taking(frags: true))
         let link = try XDP.attach(
-            object.program("sluice_xdp_root"), to: interfaceIndex(interface), mode: .native)
+            object.program(OwnProgram.root.rawValue), to: interfaceIndex(interface), mode: .native)
         return AttachedRoot(link: link, counters: try object.loadedMap("sluice_root_counters"))
     }
 }

@@ -15,7 +15,7 @@ struct StageABITests {
     private func noop(_ verdict: Verdict, counting: Bool = true, frags: Bool = false) throws -> StageUnderTest {
         let plan = StagePlan(
             object: "noop.bpf.o", program: "noop", frags: frags,
-            constants: ["verdict": .unsigned(UInt64(verdict.xdp))], verdicts: [verdict])
+            constants: ["verdict": .unsigned(UInt64(verdict.number))], verdicts: [verdict])
         return try StageUnderTest(plan, objects: StageUnderTest.objects(of: "noop"), counting: counting)
     }
 
@@ -53,9 +53,9 @@ struct StageABITests {
     func goesOnToNothing(slot: Int, verdict: Verdict, rows: [Int]) throws {
         let object = try BPFObject(contentsOf: BuildProducts.object("noop", of: "noop"))
         try object.setConstant("sluice_next", to: slot)
-        try object.setConstant("sluice_on_fault", to: Verdict.drop.xdp)
-        try object.loadXDP(program: "noop", frags: false)
-        #expect(try object.program("noop").testRun(packet: packet).returnValue == verdict.xdp)
+        try object.setConstant("sluice_on_fault", to: Verdict.drop.number)
+        try object.load(program: "noop", as: .xdp)
+        #expect(try object.program("noop").testRun(packet: packet).returnValue == verdict.number)
         let counters = try object.loadedMap("sluice_counters")
         #expect(counters.maxEntries == 8)
         for row in 0..<8 {

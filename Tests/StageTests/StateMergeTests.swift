@@ -14,7 +14,7 @@ struct StateMergeTests {
     private func tally(_ object: String, after earlier: StageUnderTest? = nil) throws -> StageUnderTest {
         let plan = StagePlan(
             object: "\(object).bpf.o", program: "tally_sources",
-            constants: ["verdict": .unsigned(UInt64(Verdict.drop.xdp))], verdicts: [.drop])
+            constants: ["verdict": .unsigned(UInt64(Verdict.drop.number))], verdicts: [.drop])
         return try StageUnderTest(
             plan, objects: StageUnderTest.objects(of: "fixture-stage"), sharingStateWith: earlier)
     }
@@ -84,14 +84,14 @@ struct StateMergeTests {
 
     @Test func theValuesOfAllProcessorsAreMerged() throws {
         let old = try BPFObject(contentsOf: BuildProducts.object("fixture", of: "fixture-stage"))
-        try old.loadXDP(program: "check", frags: false)
+        try old.load(program: "check", as: .xdp)
         // Each processor's own value becomes that.
         try old.loadedMap("marks").update(
             key: BPF.bytes(of: UInt32(0)), value: BPF.bytes(of: UInt64(1000)) + BPF.bytes(of: UInt64(1)))
         let new = try BPFObject(contentsOf: BuildProducts.object("fixture_v2", of: "fixture-stage"))
         let (before, marks) = (try #require(new.map("marks_before")), try #require(new.map("marks")))
         try before.reuse(old.loadedMap("marks"))
-        try new.loadXDP(program: "check", frags: false, with: ["sluice_merge_marks_before"])
+        try new.load(program: "check", as: .xdp, with: ["sluice_merge_marks_before"])
         var context = BPF.bytes(of: UInt64(10)) + [UInt8](repeating: 0, count: 24)
         try new.program("sluice_merge_marks_before").run(context: &context)
         let processors = UInt64(BPFMap.possibleCPUs)

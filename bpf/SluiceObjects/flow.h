@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+/*
+ * A number for the flow that a packet belongs to. Whoever includes this says before how a packet is read:
+ *
+ *     flow_read(ctx, offset, to, size)  copies `size` bytes, a constant, to `to`; 0 if there are as many
+ */
+
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -15,19 +21,12 @@
 #define FLOW_DSTOPTS  60
 #define FLOW_FRAGMENT 44
 
-/* Q-in-Q has two. */
-#define FLOW_VLAN_TAGS         2
 #define FLOW_EXTENSION_HEADERS 6
 /* Further in than any header that is read; tells the verifier that offsets are small. */
 #define FLOW_OFFSET_MAX 4095
 
 /* More fragments, or an offset; the reserved and the "don't fragment" bit do not make one. */
 #define FLOW_FRAGMENT_BITS 0x3fff
-
-struct flow_tag {
-    __be16 control;
-    __be16 protocol;
-};
 
 struct flow_extension {
     __u8 next;
@@ -57,39 +56,30 @@ static __always_inline __u64 flow_hash(__u64 source, __u64 destination, __u64 pr
 }
 
 /* Ports are part of a flow where the protocol has them. False if they are cut off. */
-static __always_inline int flow_read_ports(struct xdp_md *ctx, __u32 offset, __u8 protocol, struct flow_ports *ports)
+static __always_inline int flow_read_ports(SLUICE_CONTEXT *ctx, __u32 offset, __u8 protocol, struct flow_ports *ports)
 {
-    struct flow_ports *found;
-
     ports->source = ports->destination = 0;
     if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP && protocol != IPPROTO_UDPLITE &&
         protocol != IPPROTO_DCCP)
         return 1;
-    if (offset > FLOW_OFFSET_MAX)
-        return 0;
-    found = (void *)(long)ctx->data + offset;
-    if ((void *)(found + 1) > (void *)(long)ctx->data_end)
-        return 0;
-    *ports = *found;
-    return 1;
+    return offset <= FLOW_OFFSET_MAX && !flow_read(ctx, offset, ports, sizeof(*ports));
 }
 
-static __always_inline __u64 flow_of_ipv4(struct xdp_md *ctx, __u32 offset, __u64 seed)
+static __always_inline __u64 flow_of_ipv4(SLUICE_CONTEXT *ctx, __u32 offset, __u64 seed)
 {
-    struct iphdr *ip = (void *)(long)ctx->data + offset;
+    struct iphdr ip;
     struct flow_ports ports;
 
-    if ((void *)(ip + 1) > (void *)(long)ctx->data_end || ip->ihl < 5)
+    if (flow_read(ctx, offset, &ip, sizeof(ip)) || ip.ihl < 5)
         return 0;
-    if (ip->frag_off & bpf_htons(FLOW_FRAGMENT_BITS))
+    if (ip.frag_off & bpf_htons(FLOW_FRAGMENT_BITS))
         return 0;
-    __u64 source = (__u64)ip->saddr << 16, destination = (__u64)ip->daddr << 16;
-    __u8 protocol = ip->protocol;
+    __u64 source = (__u64)ip.saddr << 16, destination = (__u64)ip.daddr << 16;
 
-    if (!flow_read_ports(ctx, offset + ip->ihl * 4, protocol, &ports))
+    if (!flow_read_ports(ctx, offset + ip.ihl * 4, ip.protocol, &ports))
         return 0;
     return flow_hash(flow_mix((source | ports.source) ^ seed), flow_mix((destination | ports.destination) ^ seed),
-                     protocol);
+                     ip.protocol);
 }
 
 /* An address and a port. */
@@ -101,59 +91,41 @@ static __always_inline __u64 flow_end_ipv6(const struct in6_addr *address, __be1
     return flow_mix(flow_mix(high ^ seed) + low + ((__u64)port << 48 | port));
 }
 
-static __always_inline __u64 flow_of_ipv6(struct xdp_md *ctx, __u32 offset, __u64 seed)
+static __always_inline __u64 flow_of_ipv6(SLUICE_CONTEXT *ctx, __u32 offset, __u64 seed)
 {
-    struct ipv6hdr *ip = (void *)(long)ctx->data + offset;
-    __u32 transport = offset + sizeof(*ip);
+    __u32 transport = offset + sizeof(struct ipv6hdr);
+    struct ipv6hdr ip;
     struct flow_ports ports;
 
-    if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
+    if (flow_read(ctx, offset, &ip, sizeof(ip)))
         return 0;
-    __u8 protocol = ip->nexthdr;
+    __u8 protocol = ip.nexthdr;
 
     for (int i = 0; i < FLOW_EXTENSION_HEADERS; i++) {
+        struct flow_extension extension;
+
         if (protocol == FLOW_FRAGMENT)
             return 0;
         if (protocol != FLOW_HOPOPTS && protocol != FLOW_ROUTING && protocol != FLOW_DSTOPTS)
             break;
-        if (transport > FLOW_OFFSET_MAX)
+        if (transport > FLOW_OFFSET_MAX || flow_read(ctx, transport, &extension, sizeof(extension)))
             return 0;
-        struct flow_extension *extension = (void *)(long)ctx->data + transport;
-
-        if ((void *)(extension + 1) > (void *)(long)ctx->data_end)
-            return 0;
-        protocol = extension->next;
-        transport += (extension->length + 1) * 8;
+        protocol = extension.next;
+        transport += (extension.length + 1) * 8;
     }
     if (!flow_read_ports(ctx, transport, protocol, &ports))
         return 0;
-    return flow_hash(flow_end_ipv6(&ip->saddr, ports.source, seed), flow_end_ipv6(&ip->daddr, ports.destination, seed),
+    return flow_hash(flow_end_ipv6(&ip.saddr, ports.source, seed), flow_end_ipv6(&ip.daddr, ports.destination, seed),
                      protocol);
 }
 
 /*
- * A number for the flow that a packet belongs to: of its addresses, and its ports where the protocol has some; the same
- * for both directions. 0 for what is no flow: no IP, cut-off headers, and fragments, of which only the first has ports.
+ * The flow of a packet whose IP header begins at `offset`: of its addresses, and its ports where the protocol has some;
+ * the same for both directions. 0 for what is no flow: no IP, cut-off headers, and fragments, of which only the first
+ * has ports.
  */
-static __always_inline __u64 flow_of(struct xdp_md *ctx, __u64 seed)
+static __always_inline __u64 flow_of_ip(SLUICE_CONTEXT *ctx, __be16 protocol, __u32 offset, __u64 seed)
 {
-    struct ethhdr *ethernet = (void *)(long)ctx->data;
-    __u32 offset = sizeof(*ethernet);
-
-    if ((void *)(ethernet + 1) > (void *)(long)ctx->data_end)
-        return 0;
-    __be16 protocol = ethernet->h_proto;
-
-    for (int i = 0; i < FLOW_VLAN_TAGS; i++) {
-        struct flow_tag *tag = (void *)(long)ctx->data + offset;
-
-        if (protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD))
-            break;
-        if ((void *)(tag + 1) > (void *)(long)ctx->data_end)
-            return 0;
-        protocol = tag->protocol;
-        offset += sizeof(*tag);
-    }
     switch (protocol) {
     case bpf_htons(ETH_P_IP):
         return flow_of_ipv4(ctx, offset, seed);

@@ -4,13 +4,13 @@ internal import CLibBPF
 internal import Glibc
 
 extension BPFObject {
-    /// Loads the maps of an XDP program and has the verifier look at it as it is, as
-    /// ``loadXDP(program:frags:with:companions:)`` does, and gives what is to be woven into a stage.
-    public func loadXDPCode(
-        program name: String, frags: Bool, companions: [String] = []
+    /// Loads the maps of a program and has the verifier look at it as it is, as
+    /// ``load(program:as:with:companions:)`` does, and gives what is to be woven into a stage.
+    public func loadCode(
+        program name: String, as kind: ProgramKind, companions: [String] = []
     ) throws(BPFError) -> ProgramCode {
         var code: ProgramCode?
-        try load(name, frags: frags, companions: companions) { load in
+        try load(name, as: kind, companions: companions) { load in
             guard let program = bpf_object__find_program_by_name(raw, name) else { return load() }
             return LoadHook.with(
                 { program, options in
@@ -25,23 +25,25 @@ extension BPFObject {
                     return 0
                 }, for: program, load)
         }
-        guard let code else { throw BPFError("take code of", "\"\(name)\"", cause: "it is not for the XDP hook") }
+        guard let code else {
+            throw BPFError("take code of", "\"\(name)\"", cause: "its section is none that this hook knows")
+        }
         return code
     }
 
-    /// Loads one of our own XDP programs with an adopted one in the place of its body. The object of the adopted one
+    /// Loads one of our own programs with an adopted one in the place of its body. The object of the adopted one
     /// must still live.
     /// - Parameters:
     ///   - adopted: the adopted program's C name.
     ///   - called: whether it becomes a function that the stage calls, not a part of the stage: 9 ns dearer where the
     ///     kernel guards returns, but nothing needs to be known of its stack, and its own tail calls come back.
-    public func loadXDP(
-        program name: String, frags: Bool, around code: ProgramCode, named adopted: String, called: Bool
+    public func load(
+        program name: String, as kind: ProgramKind, around code: ProgramCode, named adopted: String, called: Bool
     ) throws(BPFError) {
         var failure: BPFError?
         var woven: WovenCode?
         do throws(BPFError) {
-            try load(name, frags: frags) { load in
+            try load(name, as: kind) { load in
                 guard let program = bpf_object__find_program_by_name(raw, name) else { return load() }
                 return LoadHook.with(
                     { program, options in
@@ -74,28 +76,12 @@ extension BPFObject {
         public var name: String
         /// The ELF section, which by libbpf's convention names the hook.
         public var section: String
-        /// Whether it is for the XDP hook, as its section says.
-        public var isXDP: Bool { Self.base(section) != nil }
-        /// Whether it copes with packets in fragments, as its section says.
-        public var hasFrags: Bool { Self.base(section) == "xdp.frags" }
-
-        /// `xdp`, `xdp.frags`, and what older loaders took too: `xdp_firewall`, `xdp/ingress`. Not those for the maps
-        /// of devices and CPUs, which are programs of another kind.
-        private static func base(_ section: String) -> Substring? {
-            let parts = section.split(separator: "/", maxSplits: 1)
-            guard let first = parts.first,
-                first == "xdp" || first == "xdp.frags" || first.hasPrefix("xdp_"),
-                !["xdp_devmap", "xdp_cpumap"].contains(first),
-                parts.count == 1 || !["devmap", "cpumap"].contains(parts[1])
-            else { return nil }
-            return first
-        }
     }
 
     /// The programs to load along with any of its own: a program array that the object fills itself needs those that it
     /// is filled with.
-    public var companions: [String] {
-        maps.contains { $0.type == .programArray } ? declarations.filter(\.isXDP).map(\.name) : []
+    public func companions(of kind: ProgramKind) -> [String] {
+        maps.contains { $0.type == .programArray } ? declarations.filter { $0.fits(kind) }.map(\.name) : []
     }
 
     public var declarations: [Declaration] {

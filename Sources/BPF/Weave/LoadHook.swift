@@ -32,11 +32,17 @@ enum LoadHook {
                 else { return 0 }
                 return entry.body(program, options)
             }
-            for section in ["xdp", "xdp.frags"] {
-                libbpf_register_prog_handler(section, BPF_PROG_TYPE_XDP, BPF_XDP, options)
-            }
+            for section in sections { libbpf_register_prog_handler(section, BPF_PROG_TYPE_XDP, BPF_XDP, options) }
             // Any other name, which the oldest loaders took for nothing but a name.
             libbpf_register_prog_handler(nil, BPF_PROG_TYPE_UNSPEC, BPF_XDP, options)
         }
     }()
+
+    /// The sections that libbpf knows by itself, of all hooks that a chain can be at.
+    private static let sections = [
+        "xdp", "xdp.frags", "tc", "classifier", "action", "tc/ingress", "tc/egress", "tcx/ingress", "tcx/egress",
+        "cgroup_skb/ingress", "cgroup_skb/egress", "cgroup/skb", "cgroup/sock", "cgroup/sock_create", "sockops",
+        "socket",
+        "cgroup/connect4", "cgroup/connect6", "cgroup/sendmsg4", "cgroup/sendmsg6", "cgroup/bind4", "cgroup/bind6",
+    ]
 }

@@ -9,6 +9,7 @@ struct AdoptionCheck {
     let stage: String
     let source: ObjectSource
     let object: BPFObject
+    let kind: HookKind
     /// Whether the chain takes packets in fragments.
     let frags: Bool
 
@@ -36,7 +37,7 @@ struct AdoptionCheck {
                         + "install it with its plugin")
             }
         }
-        var plan = StagePlan(object: object.name, program: program.name, frags: frags, verdicts: Verdict.ofXDP)
+        var plan = StagePlan(object: object.name, program: program.name, frags: frags, verdicts: kind.verdicts)
         for (name, value) in source.rodata {
             plan.constants[name] = .bytes(Bytes(try bytes(of: BTFValue(value), for: name)))
         }
@@ -66,23 +67,23 @@ struct AdoptionCheck {
 
     private func program() throws -> BPFObject.Declaration {
         let all = object.declarations
-        let fit = all.filter(\.isXDP)
+        let fit = all.filter { $0.fits(ProgramKind(hook: kind.rawValue)!) }
         let names = list(fit.map(\.name))
         guard let name = source.program else {
             guard fit.count == 1 else {
                 throw failure(
                     fit.isEmpty
-                        ? "it has no XDP program; its programs: \(list(all.map { "\($0.name) (\($0.section))" }))"
-                        : "it has several XDP programs; name one behind a #: \(names)")
+                        ? "it has no program for \(kind.rawValue); its programs: \(list(all.map { "\($0.name) (\($0.section))" }))"
+                        : "it has several programs for \(kind.rawValue); name one behind a #: \(names)")
             }
             return try copesWithFrags(fit[0])
         }
         guard let found = all.first(where: { $0.name == name }) else {
-            throw failure("it has no program \"\(name)\"; its XDP programs: \(names)")
+            throw failure("it has no program \"\(name)\"; its programs for \(kind.rawValue): \(names)")
         }
-        guard found.isXDP else {
+        guard fit.contains(where: { $0.name == name }) else {
             throw failure(
-                "its program \"\(name)\" is not for the XDP hook (section \"\(found.section)\"); its XDP programs: \(names)"
+                "its program \"\(name)\" is not for \(kind.rawValue) (section \"\(found.section)\"); its programs for that: \(names)"
             )
         }
         return try copesWithFrags(found)

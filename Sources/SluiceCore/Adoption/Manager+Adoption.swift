@@ -20,7 +20,7 @@ extension Manager {
     /// - Parameter kept: the stage as it is built already, whose copy of the object is to be used; nil to read the
     ///   file that the spec names.
     func prepare(
-        _ stage: StageSpec, adopting source: ObjectSource, frags: Bool, kept: ResolvedStage?
+        _ stage: StageSpec, adopting source: ObjectSource, at kind: HookKind, frags: Bool, kept: ResolvedStage?
     ) throws -> PreparedObject {
         let path = kept.map { "\(artifacts.path($0.artifact))/\($0.plan.object)" } ?? source.path
         return try failing("stage \"\(stage.name)\"") {
@@ -32,7 +32,8 @@ extension Manager {
             try Self.checkFile(path)
             let digest = try artifacts.digest(of: path)
             let object = try BPFObject(contentsOf: path)
-            let check = try AdoptionCheck(stage: stage.name, source: source, object: object, frags: frags).run()
+            let check = try AdoptionCheck(stage: stage.name, source: source, object: object, kind: kind, frags: frags)
+                .run()
             var source = source
             source.program = check.program
             return PreparedObject(

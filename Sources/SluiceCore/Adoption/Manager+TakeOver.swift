@@ -35,6 +35,11 @@ extension Manager {
     /// What the chain is to be, and what its new stage goes on with. Changes nothing.
     private func planTakeOver(of hook: HookID, _ request: AdoptRequest) throws -> (ChainSpec, TakeOver) {
         let directory = directory(hook)
+        guard hook.kind == .xdp else {
+            throw APIErrorBody.refused(
+                "\(hook) takes several programs side by side; apply a spec with the object as a stage, and take the other "
+                    + "program off yourself")
+        }
         let xdp = XDPHook(directory: directory)
         let live = try liveGeneration(of: hook)
         guard let foreign = try xdp.foreign() else {
@@ -47,9 +52,9 @@ extension Manager {
         try xdp.check(replace: true)
         var source = try ObjectSource(parsing: request.object)
         source.proceedOn = try request.proceedOn.map { text in
-            guard let verdict = Verdict.ofXDP.first(where: { $0.rawValue == text }) else {
+            guard let verdict = hook.kind.verdicts.first(where: { $0.rawValue == text }) else {
                 throw APIErrorBody.invalidSpec(
-                    "proceed-on: \"\(text)\" is none of: \(Verdict.ofXDP.map(\.rawValue).joined(separator: ", "))")
+                    "proceed-on: \"\(text)\" is none of: \(hook.kind.verdicts.map(\.rawValue).joined(separator: ", "))")
             }
             return verdict
         }
@@ -73,7 +78,7 @@ extension Manager {
                 )
             }
         } else {
-            spec = ChainSpec(hook: hook.description, mode: foreign.mode == .generic ? .generic : .native, stages: [])
+            spec = ChainSpec(hook: hook, mode: foreign.mode == .generic ? .generic : .native, stages: [])
             let declared = try BPFObject(contentsOf: source.path).declarations
             // It has coped without so far.
             if declared.first(where: { $0.name == takeOver.source.program })?.hasFrags != true { spec.frags = false }

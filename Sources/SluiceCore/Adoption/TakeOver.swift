@@ -20,7 +20,8 @@ struct TakeOver {
     init(of running: borrowing BPFProgram, as asked: ObjectSource, stage: String) throws {
         source = asked
         let object = try BPFObject(contentsOf: asked.path)
-        let program = try AdoptionCheck(stage: stage, source: asked, object: object, frags: false).run().program
+        let program = try AdoptionCheck(stage: stage, source: asked, object: object, kind: .xdp, frags: false).run()
+            .program
         source.program = program
         let found = try Self.maps(of: running)
         for map in object.maps where map.type != .programArray {
@@ -83,7 +84,7 @@ struct TakeOver {
     private static func check(
         _ running: borrowing BPFProgram, is program: String, of object: BPFObject, at path: String
     ) throws {
-        try object.loadXDP(program: program, frags: false, companions: object.companions)
+        try object.load(program: program, as: .xdp, companions: object.companions(of: .xdp))
         let tag = try object.program(program).tag
         guard tag != running.tag else { return }
         let remedy =

@@ -3,6 +3,7 @@
 internal import BPF
 internal import Logging
 public import SluiceAPI
+internal import StageKit
 
 extension Manager {
     public func abortCanary(
@@ -65,12 +66,17 @@ extension Manager {
     /// Says why a change cannot be tried on a share of the flows, if it cannot.
     func checkCanary(_ prepared: PreparedChain) throws {
         let hook = prepared.hook
+        guard hook.kind.hasFlows else {
+            throw APIErrorBody.refused(
+                "\(hook): what comes there belongs to no flow, so there is no share of the flows to try a canary on; apply "
+                    + "without --canary, and roll back if need be")
+        }
         guard prepared.live != nil else {
             throw APIErrorBody.refused(
                 "\(hook): a canary is held against the live generation, and there is none; apply without --canary first"
             )
         }
-        guard try XDPHook(directory: directory(hook)).survey().isInPlace else {
+        guard try directory(hook).attachment.survey().isInPlace else {
             throw APIErrorBody.refused(
                 "\(hook): the root is not attached, so there is no traffic to try a canary on; see `sluicectl status \(hook)`"
             )

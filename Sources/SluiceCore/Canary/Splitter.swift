@@ -4,7 +4,7 @@ internal import BPF
 internal import SluiceAPI
 internal import SluiceObjects
 
-/// The splitter of bpf/SluiceObjects/xdp_splitter.bpf.c: loads it and puts all that it needs into the canary's folder.
+/// The splitter of bpf/SluiceObjects/splitter.h: loads it and puts all that it needs into the canary's folder.
 /// No packet sees it before it is in `entry[0]`.
 struct Splitter {
     let directory: HookDirectory
@@ -16,14 +16,15 @@ struct Splitter {
     func build() throws {
         try Bpffs.removeTree(target.path)
         try Bpffs.makeFolder(target.path)
-        let object = try BPFObject(bytes: SluiceObjects.xdpSplitter, name: "xdp_splitter.bpf.o")
+        let kind = directory.hook.program(frags: chain.frags)
+        let object = try BPFObject(own: .splitter, for: kind)
         let thresholds = manifest.shares.map(Self.threshold)
         let unused = [UInt32](repeating: 0, count: CanaryPlan.maxSteps - thresholds.count)
         try object.setConstant("sluice_thresholds", bytes: (thresholds + unused).flatMap { bytes(of: $0) })
         try object.setConstant("sluice_seed", to: UInt64.random(in: .min ... .max))
-        try object.setConstant("sluice_on_fault", to: chain.spec.onFault.xdp)
+        try object.setConstant("sluice_on_fault", to: chain.spec.onFault.number)
         try object.setConstant("sluice_frags", to: chain.frags ? 1 : 0)
-        try object.loadXDP(program: Self.program, frags: chain.frags)
+        try object.load(program: Self.program, as: kind)
         let sides = try object.loadedMap("sluice_sides")
         // Pinned before it is filled: an array without a pin empties itself with its last descriptor.
         try sides.pin(at: target.sides)
@@ -40,7 +41,7 @@ struct Splitter {
         try splitter.pin(at: target.splitter)
     }
 
-    private static let program = "sluice_splitter"
+    private static let program = OwnProgram.splitter.rawValue
 
     /// Below which number of 32 bits a flow's lot falls to the candidate.
     private static func threshold(_ percent: Double) -> UInt32 {

@@ -40,7 +40,7 @@ extension Manager {
             return found
         }
         if wanted == false, directory.exists {
-            let attached = try directory.isAttached()
+            let attached = try directory.attachment.isAttached()
             found.append(
                 attached
                     ? Diagnosis(

@@ -14,7 +14,7 @@ extension XDPHook {
     /// Why a foreign program cannot be replaced; nil when it can.
     func obstacle(to replacing: XDP.Attached, on interface: Int) -> BPFError? {
         let what = Self.describe(replacing)
-        if let owner = owner(of: replacing) {
+        if let owner = owner(of: replacing.programID) {
             return BPFError("replace", "\(what) on \(hook)", cause: "it is the root of \(owner); detach that first")
         }
         let isLinked =
@@ -53,7 +53,7 @@ extension XDPHook {
         guard !displaced.isEmpty else {
             throw APIErrorBody.notFound("\(hook): no program was replaced here, so there is none to restore")
         }
-        try checkInterface()
+        try checkPlace()
         for mode in displaced { try Bpffs.rename(directory.foreign(mode), to: directory.restoring(mode)) }
         FaultPoint.restoreMarked.hit()
     }
@@ -90,5 +90,12 @@ extension XDPHook {
             }
         }
         return lines
+    }
+
+    func displacedNotes() throws(BPFError) -> [String] {
+        try displaced.map { mode throws(BPFError) in
+            let name = try BPFProgram.pinned(at: directory.foreign(mode)).name
+            return "program \"\(name)\" (\(mode)) was replaced here; `detach --restore` puts it back"
+        }
     }
 }

@@ -19,6 +19,8 @@ struct GenerationBuilder {
     let artifact: (String) -> String
 
     private var target: GenerationDirectory { directory.building(number) }
+    /// What all programs of the hook's arrays are.
+    private var kind: ProgramKind { directory.hook.program(frags: chain.frags) }
 
     func build() throws {
         try Bpffs.makeFolder(target.path)
@@ -80,16 +82,15 @@ struct GenerationBuilder {
         }
         let merges = before.filter(\.value.merges).keys.sorted()
         // What keeps the stage ABI: the object itself, or around an adopted one's program our own.
-        let frame: BPFObject
+        let (frame, name): (BPFObject, String)
         if case .adopted(let adopted) = stage.source {
-            frame = try weave(object, plan.program, adopted, slot: slot, into: array)
+            (frame, name) = try weave(object, plan.program, adopted, slot: slot, into: array)
         } else {
-            frame = object
+            (frame, name) = (object, plan.program)
             try setPlace(of: object, slot: slot, in: array)
-            try object.loadXDP(
-                program: plan.program, frags: chain.frags, with: merges.map(StateMaps.mergeProgram(of:)))
+            try object.load(program: plan.program, as: kind, with: merges.map(StateMaps.mergeProgram(of:)))
         }
-        let program = try frame.program(stage.isPlugin ? plan.program : Self.adopt)
+        let program = try frame.program(name)
         FaultPoint.stageLoaded.hit()
         for (map, path) in newState {
             try Bpffs.makeFolder("\(directory.path)/state")
@@ -137,25 +138,22 @@ struct GenerationBuilder {
         }
     }
 
-    /// The program of bpf/SluiceObjects/xdp_adopt.bpf.c.
-    private static let adopt = "sluice_adopt"
-
     /// Loads an adopted object as it is, so that the verifier has its say on it alone, and then woven into a stage.
+    /// - Returns: Our own object around it, and the program in that.
     private func weave(
         _ object: BPFObject, _ program: String, _ adopted: AdoptedObject, slot: Int, into array: borrowing BPFMap
-    ) throws -> BPFObject {
-        let code = try object.loadXDPCode(program: program, frags: chain.frags, companions: object.companions)
-        func load(called: Bool) throws -> BPFObject {
-            let frame = try BPFObject(
-                bytes: called ? SluiceObjects.xdpAdoptCall : SluiceObjects.xdpAdopt, name: "xdp_adopt")
+    ) throws -> (BPFObject, String) {
+        let code = try object.loadCode(program: program, as: kind, companions: object.companions(of: kind))
+        func load(_ own: OwnProgram) throws -> (BPFObject, String) {
+            let frame = try BPFObject(own: own, for: kind)
             try setPlace(of: frame, slot: slot, in: array)
-            try frame.setConstant("sluice_proceed_on", to: adopted.proceedOn.reduce(0) { $0 | 1 << $1.xdp })
-            try frame.loadXDP(
-                program: Self.adopt, frags: chain.frags, around: code, named: program, called: called)
-            return frame
+            try frame.setConstant("sluice_proceed_on", to: adopted.proceedOn.reduce(0) { $0 | 1 << $1.number })
+            try frame.load(
+                program: own.rawValue, as: kind, around: code, named: program, called: own == .adoptCalled)
+            return (frame, own.rawValue)
         }
-        if !code.tailCalls, let frame = try? load(called: false) { return frame }
-        return try load(called: true)
+        if !code.tailCalls, let woven = try? load(.adopt) { return woven }
+        return try load(.adoptCalled)
     }
 
     /// Tells a stage its place in the chain.
@@ -165,7 +163,7 @@ struct GenerationBuilder {
         try object.setConstant("sluice_next", to: isLast ? 0 : slot + 1)
         try object.setConstant("sluice_counting", to: chain.spec.counters ? 1 : 0)
         try object.setConstant("sluice_frags", to: chain.frags ? 1 : 0)
-        try object.setConstant("sluice_on_fault", to: chain.spec.onFault.xdp)
+        try object.setConstant("sluice_on_fault", to: chain.spec.onFault.number)
     }
 
     private func setConstants(of object: BPFObject, plan: StagePlan) throws {
@@ -181,6 +179,6 @@ struct GenerationBuilder {
 }
 
 extension FaultVerdict {
-    /// The verdict's number in XDP.
-    var xdp: UInt32 { (self == .pass ? Verdict.pass : .drop).xdp }
+    /// The verdict's number in a stage.
+    var number: UInt32 { (self == .pass ? Verdict.pass : .drop).number }
 }

@@ -96,12 +96,6 @@ struct HookDirectory {
         try BPFMap.pinned(at: entry).update(key: bytes(of: UInt32(0)), value: bytes(of: head.fd.raw))
     }
 
-    /// Whether the root is attached: its link is pinned, and its interface still there.
-    func isAttached() throws(BPFError) -> Bool {
-        guard Bpffs.exists(link) else { return false }
-        return try BPFLink.pinned(at: link).info().interface != 0
-    }
-
     /// Removes a generation's pins, in an order that a crash at any step leaves recoverable: renamed first, so that it
     /// is no generation any more, then its pins. Only after `waitForPacketsInFlight()`: a program array empties itself
     /// when its last pin goes, though packets are still in it.

@@ -19,13 +19,19 @@ struct ObjectCheck {
         }
         for constant in ["sluice_next", "sluice_counting", "sluice_frags", "sluice_on_fault"]
         where !object.constantNames.contains(constant) {
-            throw failure("\(plan.object) has no constant \"\(constant)\"; build the stage with <sluice/xdp_stage.h>")
+            throw failure(
+                "\(plan.object) has no constant \"\(constant)\"; build the stage with the header of its hook, as <sluice/xdp_stage.h>"
+            )
         }
         guard let chain = object.map("sluice_chain"), chain.type == .programArray,
             chain.maxEntries == ChainSpec.maxStages + 1,
             let counters = object.map("sluice_counters"), counters.type == .perCPUArray, counters.valueSize == 16,
             counters.maxEntries == CounterRow.count
-        else { throw failure("\(plan.object) does not keep the stage ABI; build the stage with <sluice/xdp_stage.h>") }
+        else {
+            throw failure(
+                "\(plan.object) does not keep the stage ABI; build the stage with the header of its hook, as <sluice/xdp_stage.h>"
+            )
+        }
         for constant in plan.constants.keys where constant.hasPrefix("sluice_") {
             throw failure("it sets \"\(constant)\"; names that begin with sluice_ are the manager's")
         }

@@ -30,18 +30,19 @@ struct Preflight {
         ).build()
         FaultPoint.preflightCopyBuilt.hit()
         let built = copy.building(number)
+        let kind = directory.hook.kind
         for (index, stage) in chain.stages.enumerated() {
             let program = try BPFProgram.pinned(at: built.stage(index + 1))
             for sample in stage.plan.samples {
                 let before = try timesGoneOn(index, in: built)
                 let got = try program.testRun(packet: sample.packet.raw).returnValue
                 let wentOn = try timesGoneOn(index, in: built) > before
-                guard sample.expect == .next ? wentOn : !wentOn && got == sample.expect.xdp else {
+                guard sample.expect == .next ? wentOn : !wentOn && kind.verdict(returned: got) == sample.expect else {
                     throw APIErrorBody(
                         code: "preflight-failed",
                         message: "preflight of stage \"\(stage.name)\" (\(stage.title)): the sample "
                             + "\"\(sample.name)\" must give \(sample.expect.rawValue) but gave "
-                            + "\(wentOn ? Verdict.next.rawValue : Self.name(got)); "
+                            + "\(wentOn ? Verdict.next.rawValue : kind.verdict(returned: got)?.rawValue ?? "the number \(got)"); "
                             + "nothing was changed; the plugin's plan or its program is wrong")
                 }
             }
@@ -70,9 +71,5 @@ struct Preflight {
     private func timesGoneOn(_ index: Int, in built: GenerationDirectory) throws -> UInt64 {
         let verdicts = try built.counters(index + 1).verdicts
         return (verdicts["next"]?.packets ?? 0) - (verdicts["fallthrough"]?.packets ?? 0)
-    }
-
-    private static func name(_ number: UInt32) -> String {
-        Verdict(xdp: number)?.rawValue ?? "the number \(number)"
     }
 }

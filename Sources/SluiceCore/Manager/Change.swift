@@ -52,16 +52,16 @@ extension Manager {
         var change = change
         let hook = prepared.hook
         let directory = directory(hook)
-        let xdp = XDPHook(directory: directory)
+        let attachment = directory.attachment
         let chain = prepared.resolved
         var lines: [String] = []
         if let live = prepared.live?.number { _ = try mergeState(into: live, of: hook) }
         if canary != nil { try checkCanary(prepared) }
-        let survey = try failing("\(change.action) \(hook)") { try xdp.survey() }
+        let survey = try failing("\(change.action) \(hook)") { try attachment.survey() }
         // A chain that waits for its interface changes all the same, and is attached when that comes.
         let isWaiting = survey.isWaiting && prepared.live != nil
         let attaches = !survey.isInPlace && !isWaiting
-        if attaches { try xdp.check(replace: replace) }
+        if attaches { try attachment.check(replace: replace) }
         change.lap("check")
 
         for digest in Set(chain.stages.map(\.artifact)).sorted() {
@@ -76,7 +76,7 @@ extension Manager {
             progress(change.action, hook.description, by: change.author, "building generation \(number)")
             if prepared.live == nil, survey.place == .detached {
                 try Bpffs.removeTree(directory.path)
-                try xdp.makeRoot(for: chain)
+                try attachment.makeRoot(for: chain)
             }
             let tried = try raise(
                 chain, as: number, in: directory, taking: prepared.transfer, inheriting: prepared.inherited,
@@ -94,10 +94,10 @@ extension Manager {
                     hook: hook.description, from: live, to: live, canary: number, lines: lines + prepared.plan.notes,
                     timings: change.timings)
             }
-            if isWaiting { lines.append("the root is attached when there is an interface \"\(hook.interface)\"") }
+            if isWaiting { lines.append("the root is attached when there is \(hook.aTarget)") }
             if attaches {
-                let (mode, notes) = try xdp.attach(mode: chain.spec.mode, replace: replace)
-                lines += ["attached the root to \(hook) (\(mode))"] + notes
+                let (mode, notes) = try attachment.attach(mode: chain.spec.mode, replace: replace)
+                lines += ["attached the root to \(hook)\(mode.inBrackets)"] + notes
                 change.lap("attach")
             }
         } catch {
@@ -178,7 +178,7 @@ extension Manager {
         do {
             if let live, try directory.traffic() != HookDirectory.Traffic(live: live) { try directory.flip(to: live) }
             canaries[hook] = nil
-            if try live == nil && !directory.isAttached() {
+            if try live == nil && !directory.attachment.isAttached() {
                 try Bpffs.removeTree(directory.path)
             } else {
                 try Bpffs.removeTree(directory.building(number).path)

@@ -2,6 +2,7 @@
 
 internal import BPF
 public import SluiceAPI
+internal import StageKit
 
 extension Manager {
     public func plan(_ request: PlanRequest) async throws -> PlanReport {
@@ -9,7 +10,7 @@ extension Manager {
         for spec in try SpecParser.parse(request.spec, source: request.source) {
             let prepared = try await prepare(spec)
             if prepared.live == nil {
-                try XDPHook(directory: directory(prepared.hook)).checkInterface()
+                try directory(prepared.hook).attachment.checkPlace()
             }
             chains.append(prepared.plan)
         }
@@ -183,9 +184,9 @@ extension Manager {
 
     /// Ends a chain as asked for. What `--replace` displaced is attached again, or forgotten for good.
     private func takeDown(_ hook: HookID, restoring: Bool) throws -> [String] {
-        let xdp = XDPHook(directory: directory(hook))
+        let attachment = directory(hook).attachment
         var notes: [String] = []
-        if restoring { try xdp.markForRestoring() } else { notes = try xdp.forgetDisplaced() }
+        if restoring { try attachment.markForRestoring() } else { notes = try attachment.forgetDisplaced() }
         try store.setWanted(hook.description, false)
         FaultPoint.detachRecorded.hit()
         do {
@@ -193,8 +194,8 @@ extension Manager {
         } catch {
             // What was displaced cannot go back: the chain stays.
             if restoring, let live = try? liveGeneration(of: hook) {
-                _ = try? xdp.attach(mode: live.resolved.spec.mode, replace: false)
-                xdp.unmarkForRestoring()
+                _ = try? attachment.attach(mode: live.resolved.spec.mode, replace: false)
+                attachment.unmarkForRestoring()
                 try? store.setWanted(hook.description, true)
             }
             throw error
@@ -208,10 +209,10 @@ extension Manager {
     @discardableResult
     func removeHook(_ hook: HookID) throws -> [String] {
         let directory = directory(hook)
-        let xdp = XDPHook(directory: directory)
-        let hasLink = Bpffs.exists(directory.link)
-        try xdp.takeOff()
-        let restored = try xdp.restore()
+        let attachment = directory.attachment
+        let hasLink = try attachment.isAttached()
+        try attachment.takeOff()
+        let restored = try attachment.restore()
         if hasLink { waitForPacketsInFlight() }
         try Bpffs.removeTree(directory.path) { FaultPoint.hookPartlyRemoved.hit() }
         _ = try endRecords(of: hook)
@@ -245,13 +246,13 @@ extension Manager {
             return try commit(chain, change, replace: replace, canary: canary)
         }
         var lines = ["nothing to change"]
-        let xdp = XDPHook(directory: directory)
-        let survey = try xdp.survey()
+        let attachment = directory.attachment
+        let survey = try attachment.survey()
         if survey.isWaiting {
-            lines.append("the root is attached when there is an interface \"\(chain.hook.interface)\"")
+            lines.append("the root is attached when there is \(chain.hook.aTarget)")
         } else if !survey.isInPlace {
-            let (mode, notes) = try xdp.attach(mode: chain.resolved.spec.mode, replace: replace)
-            lines = ["attached the root to \(chain.hook) again (\(mode))"] + notes
+            let (mode, notes) = try attachment.attach(mode: chain.resolved.spec.mode, replace: replace)
+            lines = ["attached the root to \(chain.hook) again\(mode.inBrackets)"] + notes
             record(
                 change.action, chain.hook.description, outcome: "done", by: change.author,
                 lines.joined(separator: "; "))
@@ -280,7 +281,7 @@ extension Manager {
         let id = try HookID(parsing: text)
         let known = try knownHooks()
         if known.contains(id) { return id }
-        let alike = known.filter { $0.kind == id.kind && $0.interface == id.interface && id.netns == nil }
+        let alike = known.filter { $0.kind == id.kind && $0.place == id.place && id.netns == nil }
         if alike.count == 1 { return alike[0] }
         guard alike.isEmpty else {
             throw APIErrorBody.conflict(

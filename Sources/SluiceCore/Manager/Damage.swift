@@ -35,7 +35,7 @@ enum Damage: Hashable {
             "\(numbers.map { "generation \($0)" }.joined(separator: ", ")): not in the kernel any more"
         case .link: "the root is attached, but its link is not pinned: it goes when whoever holds the link does"
         case .place(let survey):
-            switch (survey.place, survey.interface) {
+            switch (survey.place, survey.target) {
             case (.strayed, _): "the root's interface is in another network namespace now"
             case (.renamed(let name, _), _): "the root is on \"\(name)\", which had the interface's name before"
             case (_, .taken): "the root is not attached: another program is on the interface"
@@ -50,7 +50,7 @@ extension Damage {
     /// What mends it, if the check-up of each minute does not.
     var remedy: String {
         switch self {
-        case .place(let survey) where survey.interface != .present:
+        case .place(let survey) where survey.target != .present:
             "take the other program off, take its place (`sluicectl apply --replace`), or `sluicectl adopt` it"
         case .state, .link: "restart sluiced with CAP_SYS_ADMIN, or apply the spec with a change"
         default: "`sluicectl doctor --repair`; so does the check-up of each minute"
@@ -67,9 +67,9 @@ extension Manager {
         guard try store.isWanted(hook.description) == true,
             let wanted = records.first(where: { $0.state == .live })
         else { return [] }
-        let xdp = XDPHook(directory: directory)
+        let attachment = directory.attachment
         var damage: [Damage] = []
-        let root = try xdp.rootDamage()
+        let root = try attachment.rootDamage()
         if !root.isEmpty { damage.append(.root(root)) }
         let canary = try canaryDamage(directory)
         if !canary.isEmpty { damage.append(.canary(canary)) }
@@ -95,7 +95,7 @@ extension Manager {
         if live == nil { damage.append(.slot(wanted.number)) }
         let lost = records.filter { $0.state == .kept && !pinned.contains($0.number) }.map(\.number)
         if !lost.isEmpty { damage.append(.kept(lost.sorted())) }
-        let survey = try xdp.survey()
+        let survey = try attachment.survey()
         if case .unpinned = survey.place { damage.append(.link) }
         if !survey.isInPlace, !survey.isWaiting { damage.append(.place(survey)) }
         return damage

@@ -138,7 +138,7 @@ extension Manager {
         func note(_ message: String, _ remedy: String) {
             findings.append(Finding(level: .note, subject: name, message: message, remedy: remedy))
         }
-        let survey = try XDPHook(directory: directory).survey()
+        let survey = try directory.attachment.survey()
         if status.live == nil {
             problem("the chain is wanted but not in the kernel", "apply its spec again")
         } else if survey.isWaiting {

@@ -4,6 +4,7 @@ internal import BPF
 internal import Foundation
 public import Logging
 public import SluiceAPI
+internal import StageKit
 internal import Synchronization
 
 /// A check-up that has been asked for and has not begun: since when.
@@ -46,8 +47,8 @@ public actor Manager: ManagerService {
     /// The canaries under way, and the task that looks at them.
     var canaries: [HookID: WatchedCanary] = [:]
     var canaryClock: Task<Void, Never>?
-    /// Tells of interfaces and network namespaces that come and go.
-    private var watch: InterfaceWatch?
+    /// Tells of interfaces, network namespaces and cgroups that come and go.
+    private var watch: PlaceWatch?
     /// Whether some chain needs the watch: udev and the timer wake the daemon for those in its own namespace only.
     private var needsWatch = false
     /// When what the check-up under way is for has happened.
@@ -110,7 +111,7 @@ public actor Manager: ManagerService {
             changing = true
         }
         defer {
-            watchInterfaces()
+            watchPlaces()
             // The turn is handed on, not given up: who comes between would overtake.
             if waiting.isEmpty { changing = false } else { waiting.removeFirst().resume() }
         }
@@ -119,21 +120,27 @@ public actor Manager: ManagerService {
 
     public func isBusy() -> Bool { changing || !runs.isEmpty || !canaries.isEmpty || needsWatch }
 
-    /// Watches the network namespaces of all wanted chains, from now on.
-    func watchInterfaces() {
+    /// Watches the network namespaces and the cgroups of all wanted chains, from now on.
+    func watchPlaces() {
         do {
             let wanted = try knownHooks().filter { try store.isWanted($0.description) == true }
-            needsWatch = wanted.contains { $0.netns != nil || standing[$0]?.action == "wait" }
+            // Nothing else wakes the daemon for a cgroup.
+            needsWatch = wanted.contains {
+                $0.netns != nil || $0.kind.place == .cgroup || standing[$0]?.action == "wait"
+            }
+            let cgroups = wanted.filter { $0.kind.place == .cgroup }
             if watch == nil {
                 let pending = pending
-                watch = try InterfaceWatch { [weak self] heard in
+                watch = try PlaceWatch { [weak self] heard in
                     guard pending.ask(heard) else { return }
                     Task { [weak self] in await self?.checkUp(heard: pending.begin()) }
                 }
             }
-            watch?.watch(Set(wanted.map(\.netns)))
+            watch?.watch(
+                Set(wanted.filter { $0.kind.place == .interface }.map(\.netns)),
+                cgroups: Set(cgroups.flatMap { Cgroups.ancestors(of: $0.place) }))
         } catch {
-            logger.error("cannot watch interfaces", metadata: ["error": "\(error)"])
+            logger.error("cannot watch interfaces and cgroups", metadata: ["error": "\(error)"])
         }
     }
 

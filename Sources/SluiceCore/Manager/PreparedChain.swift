@@ -28,7 +28,7 @@ extension Manager {
     func prepare(_ spec: ChainSpec, keepingObjects: Bool = false) async throws -> PreparedChain {
         let hook = try HookID(parsing: spec.hook)
         let live = try liveGeneration(of: hook)
-        let frags = try spec.frags ?? live?.resolved.frags ?? XDPHook(directory: directory(hook)).needsFrags()
+        let frags = try spec.frags ?? live?.resolved.frags ?? directory(hook).attachment.needsFrags()
         var resolved = ResolvedChain(spec: spec, frags: frags, stages: [])
         var sources: [String: String] = [:]
         var maps: [String: StateMaps] = [:]
@@ -69,7 +69,7 @@ extension Manager {
         for (index, stage) in spec.stages.enumerated() {
             if case .object(let source) = stage.source {
                 let kept = keepingObjects ? live?.resolved.stages.first { $0.name == stage.name } : nil
-                let adopted = try prepare(stage, adopting: source, frags: frags, kept: kept)
+                let adopted = try prepare(stage, adopting: source, at: hook.kind, frags: frags, kept: kept)
                 resolved.spec.stages[index] = adopted.spec
                 resolved.stages.append(adopted.resolved)
                 sources[adopted.resolved.artifact] = adopted.path
@@ -102,7 +102,7 @@ extension Manager {
         notes += fates.map(\.note)
         if let live {
             try checkRoot(resolved, against: live.resolved)
-            let survey = try XDPHook(directory: directory(hook)).survey()
+            let survey = try directory(hook).attachment.survey()
             if survey.isWaiting {
                 notes.append("there is no such interface now; the root is attached when there is")
             } else if !survey.isInPlace {

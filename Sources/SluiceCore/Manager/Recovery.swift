@@ -104,7 +104,7 @@ extension Manager {
     private func settle(_ directory: HookDirectory, wanted: Bool?) throws -> Bool {
         let hook = directory.hook
         let live = try directory.live()
-        let attached = try directory.isAttached()
+        let attached = try directory.attachment.isAttached()
         let building = try store.openGenerations(of: hook.description).filter { $0.state == .building }
         let unfinished = building.contains { $0.number == live }
         if wanted != true, !(attached && unfinished) {
@@ -116,7 +116,7 @@ extension Manager {
             }
             let records = try store.openGenerations(of: hook.description)
             // A first apply that had just taken another program's place has never stood in it.
-            if !records.contains(where: { $0.state == .live }) { try? XDPHook(directory: directory).markForRestoring() }
+            if !records.contains(where: { $0.state == .live }) { try? directory.attachment.markForRestoring() }
             try removeHook(hook)
             if try store.newestGeneration(of: hook.description) == nil {
                 recovered(hook, "discarded a first apply that had not attached its root yet")
@@ -125,7 +125,7 @@ extension Manager {
             }
             return false
         }
-        XDPHook(directory: directory).unmarkForRestoring()
+        directory.attachment.unmarkForRestoring()
         if let live, unfinished {
             try store.setLive(live, of: hook.description)
             recovered(

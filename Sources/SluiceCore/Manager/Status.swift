@@ -36,23 +36,22 @@ extension Manager {
                 notes: wanted
                     ? ["the chain is wanted but not in the kernel: nothing is filtered; see `sluicectl doctor`"] : [])
         }
-        let xdp = XDPHook(directory: directory)
-        let survey = try xdp.survey()
+        let attachment = directory.attachment
+        let survey = try attachment.survey()
         let manifest = try Manifest(pinnedAt: directory.generation(live).meta)
         let stored = generations.first { $0.number == live }
         let mode = survey.mode
         var notes = place(of: hook, survey)
-        for mode in xdp.displaced {
-            let name = try BPFProgram.pinned(at: directory.foreign(mode)).name
-            notes.append("program \"\(name)\" (\(mode)) was replaced here; `detach --restore` puts it back")
+        notes += try attachment.displacedNotes()
+        if mode == XDPMode.generic.rawValue {
+            notes.append("generic mode: every packet costs more than in native mode")
         }
-        if mode == .generic { notes.append("generic mode: every packet costs more than in native mode") }
         if !manifest.counters { notes.append("counters are off") }
         if stored == nil { notes.append("the database has no record of generation \(live)") }
         let stages = try directory.generation(live).stages(manifest)
         return ChainStatus(
             hook: hook.description, state: survey.isInPlace ? .live : survey.isWaiting ? .waiting : .missing,
-            live: live, mode: mode?.rawValue,
+            live: live, mode: mode,
             onFault: stored?.resolved.spec.onFault.rawValue ?? "pass", stages: stages,
             rootFallbacks: (try? BPFMap.pinned(at: directory.fallback).counters(at: 0)?[0]) ?? 0,
             since: stored?.liveSince,
@@ -69,7 +68,7 @@ extension Manager {
         if let standing = standing[hook] {
             return [standing.action == "wait" ? "waits since \(standing.since): \(standing.message)" : standing.message]
         }
-        return [survey.isWaiting ? "there is no interface \"\(hook.interface)\"" : Damage.place(survey).message]
+        return [survey.isWaiting ? "there is no \(hook.target)" : Damage.place(survey).message]
     }
 
     public func history(_ hook: String) throws -> [GenerationRecord] {

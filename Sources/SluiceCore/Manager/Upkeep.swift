@@ -3,6 +3,7 @@
 internal import BPF
 internal import Logging
 internal import SluiceAPI
+internal import StageKit
 
 /// Why a wanted chain is not where it belongs, and since when.
 struct Standing: Equatable {
@@ -33,7 +34,7 @@ extension Manager {
         } catch {
             logger.error("cannot look after the chains", metadata: ["error": "\(error)"])
         }
-        watchInterfaces()
+        watchPlaces()
     }
 
     /// Mends what is damaged of a wanted chain, one thing after the other, and attaches its root if that is not where it
@@ -60,7 +61,7 @@ extension Manager {
                     failures.append("\(damage.message): \(APIErrorBody(error, during: "\(hook)").message)")
                 }
             }
-            let survey = try XDPHook(directory: directory(hook)).survey()
+            let survey = try directory(hook).attachment.survey()
             course.lap("look")
             try note(hook, survey, done: done, action: action, failures: failures)
             course.lap("record")
@@ -73,7 +74,7 @@ extension Manager {
 
     private func mend(_ damage: Damage, of hook: HookID, _ course: inout Change) throws -> [String] {
         let directory = directory(hook)
-        let xdp = XDPHook(directory: directory)
+        let attachment = directory.attachment
         guard let wanted = try store.openGenerations(of: hook.description).first(where: { $0.state == .live }) else {
             return []
         }
@@ -83,7 +84,7 @@ extension Manager {
             return try abortCanary(of: hook, because: damage.message, &change)
         case .root:
             let isNew = !directory.exists
-            try xdp.mendRoot(for: wanted.resolved)
+            try attachment.mendRoot(for: wanted.resolved)
             course.lap("root")
             return isNew ? [] : ["\(damage.message); it was made anew"]
         case .state(let number, let stage, let map, let path):
@@ -109,10 +110,10 @@ extension Manager {
             }
             return ["\(damage.message); rollback cannot reach it"]
         case .link:
-            try xdp.repinLink()
+            try attachment.repinLink()
             return ["the pin of the link had gone; it is pinned again"]
         case .place(let survey):
-            return try settle(survey, xdp, mode: wanted.resolved.spec.mode, &course)
+            return try settle(survey, attachment, mode: wanted.resolved.spec.mode, &course)
         }
     }
 
@@ -145,27 +146,30 @@ extension Manager {
 
     /// Brings the root to where it belongs.
     private func settle(
-        _ survey: RootSurvey, _ xdp: XDPHook, mode: AttachMode, _ course: inout Change
+        _ survey: RootSurvey, _ attachment: any Hook, mode: AttachMode, _ course: inout Change
     ) throws -> [String] {
         var lines: [String] = []
         if survey.place == .strayed {
-            try xdp.takeOff()
-            lines.append("the interface is in another network namespace now; the root was taken off it")
-            guard case .present = survey.interface else { return lines }
+            try attachment.takeOff()
+            lines.append(
+                attachment.hook.kind.place == .interface
+                    ? "the interface is in another network namespace now; the root was taken off it"
+                    : "the unit has another cgroup now; the root was taken off the one before")
+            guard case .present = survey.target else { return lines }
         }
         // Two interfaces that have swapped their names: the other chain's root does not belong here either.
-        if case .taken(let others) = survey.interface, let owner = others.compactMap(xdp.owner).first {
-            let other = XDPHook(directory: directory(owner))
-            if case .renamed(xdp.hook.interface, _) = try other.survey().place {
+        if case .taken(let others) = survey.target, let owner = others.compactMap({ attachment.owner(of: $0) }).first {
+            let other = directory(owner).attachment
+            if case .renamed(attachment.hook.place, _) = try other.survey().place {
                 try other.takeOff()
                 lines.append("the root of \(owner) was taken off the interface, which has another name now")
             }
         }
-        let (used, notes) = try xdp.attach(mode: mode, replace: false)
+        let (used, notes) = try attachment.attach(mode: mode, replace: false)
         course.lap("attach")
-        let gap = gap(of: xdp.hook)
+        let gap = gap(of: attachment.hook)
         course.lap("record")
-        return lines + ["attached the root to \(xdp.hook) (\(used))"] + notes + gap
+        return lines + ["attached the root to \(attachment.hook)\(used.inBrackets)"] + notes + gap
     }
 
     /// How long nothing was filtered, where that is known.
@@ -209,8 +213,7 @@ extension Manager {
     }
 
     private func waiting(for hook: HookID, _ survey: RootSurvey) -> String {
-        let place = hook.netns.map { " in network namespace \($0)" } ?? ""
-        switch (survey.interface, survey.place) {
+        switch (survey.target, survey.place) {
         case (.noNamespace, .strayed):
             return
                 "there is no network namespace \(hook.netns ?? "") any more; as long as its interface lives, the root "
@@ -218,8 +221,7 @@ extension Manager {
         case (.noNamespace, _):
             return "there is no network namespace \(hook.netns ?? ""); the root is attached when it is back with an "
                 + "interface \"\(hook.interface)\""
-        default:
-            return "there is no interface \"\(hook.interface)\"\(place); the root is attached when there is one"
+        default: return "there is no \(hook.target); the root is attached when there is one"
         }
     }
 

@@ -65,6 +65,18 @@ struct AnswerCheck {
         try lines(plan.summary, "summary")
     }
 
+    /// What a plan says, against the hook that its stage is to stand at.
+    func check(_ plan: StagePlan, at kind: HookKind) throws(StageError) {
+        for verdict in plan.verdicts where verdict != .next {
+            try require(
+                kind.verdicts.contains(verdict), "verdicts",
+                "\"\(verdict.rawValue)\" is no verdict of \(kind.rawValue), which has: "
+                    + kind.verdicts.map(\.rawValue).joined(separator: ", "))
+        }
+        try require(
+            kind.hasPackets || plan.samples.isEmpty, "samples", "at \(kind.rawValue) there are no packets to try")
+    }
+
     /// What a plan says of `run`, against what the plugin says of it.
     func check(_ plan: StagePlan, of description: StageDescription) throws(StageError) {
         try require(description.runs || plan.runs != true, "runs", "the plugin's description says that it never does")

@@ -35,6 +35,7 @@ public struct PluginRunner: Sendable {
         do {
             try AnswerCheck(plugin: plugin).check(plan)
             try AnswerCheck(plugin: plugin).check(plan, of: description)
+            try AnswerCheck(plugin: plugin).check(plan, at: kind)
         } catch {
             throw PluginError.malformed(plugin, .plan, error)
         }

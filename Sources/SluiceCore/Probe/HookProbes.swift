@@ -12,17 +12,17 @@ extension Probe {
         ) -> ProbeItem {
             Probe(group: "hook", name: name, required: required, purpose: purpose, since: since, attempt: attempt).run()
         }
-        func program(_ kind: KernelProbe.ProgramKind) -> () throws -> Void { { try KernelProbe.load(kind) } }
+        func program(_ kind: ProgramKind) -> () throws -> Void { { try KernelProbe.load(kind) } }
         return [
             hook("xdp", "packets as they come off the wire", required: true, program(.xdp)),
-            hook("xdp with frags", "packets above a page", since: (5, 18), program(.xdpFrags)),
+            hook("xdp with frags", "packets above a page", since: (5, 18), program(.xdp.taking(frags: true))),
             hook("tcx", "traffic control, with links", since: (6, 6)) { try KernelProbe.tcxLink() },
             hook(
                 "tc (clsact)", "traffic control; whether its modules are there shows when a qdisc is made", program(.tc)
             ),
             hook("cgroup-skb ingress", "what a service receives", program(.cgroupSkbIngress)),
             hook("cgroup-skb egress", "what a service sends", program(.cgroupSkbEgress)),
-            hook("cgroup connect", "where a service connects to", program(.cgroupConnect)),
+            hook("cgroup connect", "where a service connects to", program(.cgroupConnect4)),
             hook("sockops", "events of TCP connections", program(.sockOps)),
             hook("sk-lookup", "which socket a connection goes to", since: (5, 9), program(.skLookup)),
             hook("sk-skb", "streams between sockets", since: (5, 13), program(.skSkb)),

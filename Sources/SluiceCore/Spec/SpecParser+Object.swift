@@ -6,7 +6,7 @@ internal import Yams
 
 extension SpecParser {
     /// The keys of a stage that adopts an object.
-    func object(_ fields: [String: Node], at path: String) throws(APIErrorBody) -> ObjectSource {
+    func object(_ fields: [String: Node], of kind: HookKind, at path: String) throws(APIErrorBody) -> ObjectSource {
         let place = fields["object"]!
         let text = try string(place, at: "\(path).object")
         var source: ObjectSource
@@ -18,7 +18,7 @@ extension SpecParser {
         if let node = fields["proceed-on"] {
             source.proceedOn = []
             for (index, item) in try sequence(node, at: "\(path).proceed-on").enumerated() {
-                let verdict: Verdict = try choice(item, at: "\(path).proceed-on[\(index)]", of: Verdict.ofXDP)
+                let verdict: Verdict = try choice(item, at: "\(path).proceed-on[\(index)]", of: kind.verdicts)
                 if !source.proceedOn.contains(verdict) { source.proceedOn.append(verdict) }
             }
         }
@@ -78,9 +78,4 @@ extension ObjectSource {
         }
         self.init(path: path, program: program)
     }
-}
-
-extension Verdict {
-    /// What an XDP program may return.
-    static let ofXDP = Verdict.allCases.filter { $0 != .next }
 }

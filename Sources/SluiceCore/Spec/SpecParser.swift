@@ -50,8 +50,13 @@ struct SpecParser {
             if error.message.hasPrefix(source) { throw error }
             throw self.error(fields["hook"]!, "\(path).hook", error.message)
         }
-        var chain = ChainSpec(hook: hook.description, stages: [])
-        if let node = fields["mode"] { chain.mode = try choice(node, at: "\(path).mode") }
+        var chain = ChainSpec(hook: hook, stages: [])
+        let modes = AttachMode.choices(at: hook.kind)
+        for (key, isKnown) in [("mode", !modes.isEmpty), ("frags", hook.kind == .xdp)] {
+            guard let node = fields[key], !isKnown else { continue }
+            throw error(node, "\(path).\(key)", "a hook of kind \(hook.kind.rawValue) has no \(key); leave it out")
+        }
+        if let node = fields["mode"] { chain.mode = try choice(node, at: "\(path).mode", of: modes) }
         if let node = fields["frags"], node.scalar?.string != "auto" {
             chain.frags = try boolean(node, at: "\(path).frags", or: "auto")
         }
@@ -64,7 +69,7 @@ struct SpecParser {
                 "a chain has 1 to \(ChainSpec.maxStages) stages (the kernel's limit of tail calls), not \(list.count)")
         }
         for (index, node) in list.enumerated() {
-            let stage = try self.stage(node, at: "\(path).stages[\(index)]")
+            let stage = try self.stage(node, of: hook.kind, at: "\(path).stages[\(index)]")
             if chain.stages.contains(where: { $0.name == stage.name }) {
                 throw error(
                     node, "\(path).stages[\(index)].name",
@@ -75,7 +80,7 @@ struct SpecParser {
         return chain
     }
 
-    private func stage(_ node: Node, at path: String) throws(APIErrorBody) -> StageSpec {
+    private func stage(_ node: Node, of kind: HookKind, at path: String) throws(APIErrorBody) -> StageSpec {
         // An object is adopted, a plugin makes a plan: which of the two it is says what other keys there are.
         let isObject = node.mapping?["object"] != nil
         let fields = try mapping(
@@ -89,7 +94,7 @@ struct SpecParser {
                 fields["name"]!, "\(path).name",
                 "\"\(name)\": a stage's name has 1 to 32 letters, digits, hyphens or underscores")
         }
-        if isObject { return StageSpec(name: name, source: .object(try object(fields, at: path))) }
+        if isObject { return StageSpec(name: name, source: .object(try object(fields, of: kind, at: path))) }
         guard let node = fields["plugin"] else {
             throw error(node, path, "name what the stage runs: \"plugin\", or \"object\" for an object to adopt")
         }

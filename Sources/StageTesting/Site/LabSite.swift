@@ -114,7 +114,7 @@ public final class LabSite {
             .ethernet(), .ipv4(from: IPAddress(Self.client)!, to: IPAddress(Self.edge)!), .udp(from: 40_000, to: port),
             .payload(32))
         let root = try BPFProgram.pinned(at: "\(hookFolder)/root")
-        return Verdict(xdp: try root.testRun(packet: packet).returnValue)!
+        return Verdict(number: try root.testRun(packet: packet).returnValue)!
     }
 
     /// Whether UDP datagrams from the client to this port of the edge come through.

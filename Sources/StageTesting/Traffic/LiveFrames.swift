@@ -47,7 +47,7 @@ public final class LiveFrames {
                 try sender.setConstant("sources", to: sources)
                 try sender.setConstant("first_source", to: LiveFrames.source(of: packet))
             }
-            try sender.loadXDP(program: "live_send", frags: false)
+            try sender.load(program: "live_send", as: .xdp)
             let program = try sender.program("live_send")
             try counter.open("sent", of: sender)
             control.start()
@@ -126,7 +126,7 @@ extension Lab {
             try inNamespace(netns) {
                 guard let index = XDP.interfaceIndex(interface) else { throw LabError("find interface '\(interface)'") }
                 let object = try BPFObject(bytes: LiveFrames.object, name: "live_frames")
-                try object.loadXDP(program: program, frags: true)
+                try object.load(program: program, as: .xdp.taking(frags: true))
                 return LinkHolder(try XDP.attach(object.program(program), to: index, mode: .native))
             }, as: key)
     }

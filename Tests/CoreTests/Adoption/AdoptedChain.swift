@@ -72,7 +72,7 @@ struct AdoptedChain {
         var source = source ?? ObjectSource(path: fixture.path, program: fixture.program, proceedOn: proceedOn)
         source.path = fixture.path
         let object = try BPFObject(contentsOf: fixture.path)
-        let check = try AdoptionCheck(stage: "adopted", source: source, object: object, frags: frags).run()
+        let check = try AdoptionCheck(stage: "adopted", source: source, object: object, kind: .xdp, frags: frags).run()
         let resources = (BuildProducts.object("noop", of: "noop") as NSString).deletingLastPathComponent
         let noop = StagePlan(object: "noop.bpf.o", program: "noop", verdicts: [.next])
         func native(_ name: String) -> ResolvedStage {
@@ -85,7 +85,8 @@ struct AdoptedChain {
             artifact: (fixture.path as NSString).deletingLastPathComponent, plan: check.plan, state: check.state)
         let stages = [native("first"), adopted] + (0..<behind).map { native("behind\($0)") }
         var spec = ChainSpec(
-            hook: "xdp:edge0", stages: stages.map { StageSpec(name: $0.name, source: .plugin(.init(name: "noop"))) })
+            hook: try HookID(parsing: "xdp:edge0"),
+            stages: stages.map { StageSpec(name: $0.name, source: .plugin(.init(name: "noop"))) })
         spec.counters = counters
         hook = HookDirectory(try HookID(parsing: "xdp:edge0"), in: "\(lab.bpffs)/\(UUID().uuidString)")
         try Bpffs.makeFolder((hook.path as NSString).deletingLastPathComponent)

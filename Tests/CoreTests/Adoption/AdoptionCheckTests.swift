@@ -17,7 +17,7 @@ import Testing
         var source = source
         source.path = path
         return try AdoptionCheck(
-            stage: "filter", source: source, object: BPFObject(contentsOf: path), frags: frags
+            stage: "filter", source: source, object: BPFObject(contentsOf: path), kind: .xdp, frags: frags
         ).run()
     }
 
@@ -39,18 +39,18 @@ import Testing
     }
 
     static let mistakes: [Mistake] = [
-        .init(source: source(), says: "it has several XDP programs; name one behind a #: deep, many_exits, "),
-        .init(source: source("shallow"), says: "it has no program \"shallow\"; its XDP programs: deep, "),
+        .init(source: source(), says: "it has several programs for xdp; name one behind a #: deep, many_exits, "),
+        .init(source: source("shallow"), says: "it has no program \"shallow\"; its programs for xdp: deep, "),
         .init(
             object: "corners", source: source("of_tc"),
-            says: "its program \"of_tc\" is not for the XDP hook (section \"tc\"); its XDP programs: backwards, "),
+            says: "its program \"of_tc\" is not for xdp (section \"tc\"); its programs for that: backwards, "),
         .init(
-            object: "corners", source: source("of_a_device"), says: "is not for the XDP hook (section \"xdp/devmap\")"),
+            object: "corners", source: source("of_a_device"), says: "is not for xdp (section \"xdp/devmap\")"),
         .init(
-            object: "corners", source: source("of_a_cpu"), says: "is not for the XDP hook (section \"xdp_cpumap/0\")"),
+            object: "corners", source: source("of_a_cpu"), says: "is not for xdp (section \"xdp_cpumap/0\")"),
         .init(
             object: "corners", source: source("replacement"),
-            says: "is not for the XDP hook (section \"freplace/no_such_function\")"),
+            says: "is not for xdp (section \"freplace/no_such_function\")"),
         .init(
             frags: true, source: source("deep"),
             says:

@@ -49,7 +49,7 @@ struct WeaveTests {
         try await Lab.run { lab in
             let alone = try BPFObject(contentsOf: fixture.path)
             let companions = fixture.fillsArray ? alone.declarations.map(\.name) : []
-            try alone.loadXDP(program: fixture.program, frags: false, companions: companions)
+            try alone.load(program: fixture.program, as: .xdp, companions: companions)
             let reference = try alone.program(fixture.program)
             let chain = try AdoptedChain(lab, fixture)
             for map in alone.maps {
@@ -69,7 +69,7 @@ struct WeaveTests {
                     return
                 }
                 verdicts.insert(expected.returnValue)
-                if expected.returnValue == Verdict.pass.xdp { passed += 1 }
+                if expected.returnValue == Verdict.pass.number { passed += 1 }
             }
             #expect(verdicts.count >= fixture.verdicts, "the packets show too little: \(verdicts)")
             // What it let pass, and nothing else, came to the stage behind it.
@@ -87,13 +87,13 @@ struct WeaveTests {
             let chain = try AdoptedChain(lab, fixture, proceedOn: [.drop, .tx])
             let alone = try AdoptedChain(lab, fixture, proceedOn: [.drop, .tx], behind: 0)
             var packets = RandomPackets(seed: 1)
-            let goesOn: Set = [Verdict.drop.xdp, Verdict.tx.xdp]
+            let goesOn: Set = [Verdict.drop.number, Verdict.tx.number]
             for _ in 0..<500 {
                 let packet = packets.next()
                 // Behind the last stage there is nobody to go on to: what it said holds.
                 let said = try alone.head().testRun(packet: packet).returnValue
                 let got = try chain.head().testRun(packet: packet).returnValue
-                #expect(got == (goesOn.contains(said) ? Verdict.pass.xdp : said))
+                #expect(got == (goesOn.contains(said) ? Verdict.pass.number : said))
             }
         }
     }
@@ -105,7 +105,7 @@ struct WeaveTests {
             for value in UInt8(0)..<8 {
                 packet[27] = value
                 let got = try chain.head().testRun(packet: packet).returnValue
-                #expect(got == (value > 4 ? Verdict.aborted.xdp : UInt32(value)))
+                #expect(got == (value > 4 ? Verdict.aborted.number : UInt32(value)))
             }
             #expect(try chain.generation.counters(2).verdicts["invalid"]?.packets == 3)
         }
@@ -119,7 +119,7 @@ struct WeaveTests {
             var packet = [UInt8](repeating: 0, count: 64)
             for (value, verdict) in [(11 as UInt8, Verdict.drop), (5, .tx), (9, .tx)] {
                 packet[22] = value
-                #expect(try chain.head().testRun(packet: packet).returnValue == verdict.xdp)
+                #expect(try chain.head().testRun(packet: packet).returnValue == verdict.number)
             }
         }
     }

@@ -10,7 +10,7 @@ import Testing
     private func chain(_ stages: [(name: String, version: String, config: JSON)], counters: Bool = true)
         -> ResolvedChain
     {
-        var spec = ChainSpec(hook: "xdp:eth0", stages: [])
+        var spec = try! ChainSpec(hook: HookID(parsing: "xdp:eth0"), stages: [])
         spec.counters = counters
         spec.stages = stages.map {
             StageSpec(name: $0.name, source: .plugin(.init(name: "dos", version: $0.version, config: $0.config)))

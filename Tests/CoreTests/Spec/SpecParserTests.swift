@@ -72,7 +72,7 @@ import Testing
         ("chains: [{hook: xdp:a, hook: xdp:b, stages: []}]", "the key \"hook\" is there twice"),
         (
             "chains:\n  - hook: nowhere\n    stages: []",
-            "edge.yaml:2: chains[0].hook: hook \"nowhere\": expected KIND:INTERFACE"
+            "edge.yaml:2: chains[0].hook: hook \"nowhere\": expected KIND:PLACE"
         ),
         ("a: &a [x, x]\nchains: *b", "not valid YAML"),
     ])

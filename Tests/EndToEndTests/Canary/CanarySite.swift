@@ -57,7 +57,7 @@ struct CanarySite {
 
     /// What the root does with a packet now: `drop` tells that the candidate had it.
     func verdict(_ packet: [UInt8]) throws -> Verdict {
-        Verdict(xdp: try BPFProgram.pinned(at: directory.root).testRun(packet: packet).returnValue)!
+        Verdict(number: try BPFProgram.pinned(at: directory.root).testRun(packet: packet).returnValue)!
     }
 
     /// Waits until the canary is over, and gives what the audit trail says of its end.

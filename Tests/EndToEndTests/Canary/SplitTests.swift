@@ -18,7 +18,7 @@ extension EndToEnd {
                 #expect(begun.succeeded, "\(begun.errors)")
                 let root = try BPFProgram.pinned(at: canary.directory.root)
                 func isTried(_ packet: [UInt8]) throws -> Bool {
-                    try root.testRun(packet: packet).returnValue == Verdict.drop.xdp
+                    try root.testRun(packet: packet).returnValue == Verdict.drop.number
                 }
                 for (name, flows, count) in [
                     ("IPv4", Flows.ipv4, 50_000), ("IPv6", .ipv6, 50_000), ("VLAN", .tagged, 1000),

@@ -92,7 +92,7 @@ struct FixtureStage: StagePlugin {
         let verdict = program == .check || program == .tally ? configuration.verdict ?? .next : .next
         var constants: [String: Constant] = [:]
         if stamps { constants["generation"] = .unsigned(UInt64(configuration.generation ?? 0)) }
-        if stamps || program == .tally { constants["verdict"] = .unsigned(UInt64(verdict.xdp)) }
+        if stamps || program == .tally { constants["verdict"] = .unsigned(UInt64(verdict.number)) }
         let packet = Packet.bytes(
             .ethernet(), .ipv4(from: "192.0.2.1", to: "192.0.2.2"), .udp(from: 1, to: 2), .payload(18))
         return StagePlan(

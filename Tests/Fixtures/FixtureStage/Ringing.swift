@@ -17,7 +17,7 @@ enum Ringing {
     static func change(_ request: ChangeRequest) throws -> StageChange? {
         guard let drop = request.request["drop"] else { return nil }
         guard case .boolean(let drops) = drop else { throw StageError("true or false is wanted", at: "drop") }
-        let entry = MapEntry(key: Live.number(0), value: Live.number(drops ? Verdict.drop.xdp : 0))
+        let entry = MapEntry(key: Live.number(0), value: Live.number(drops ? Verdict.drop.number : 0))
         return StageChange(
             updates: [MapUpdate(map: "ringing_verdict", entries: [entry])],
             summary: [drops ? "drops all packets" : "drops none"])

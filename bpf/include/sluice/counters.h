@@ -15,12 +15,24 @@ struct sluice_count {
 #define SLUICE_ADD static __always_inline
 #endif
 
-/* No atomic: the map is per CPU, and an XDP program runs with softirqs off. */
+/*
+ * Whether a program may be interrupted by another run of itself on its CPU, as those are that run for a process. XDP
+ * programs and traffic control run with softirqs off: they need no atomic operation, as the map is per CPU.
+ */
+#ifndef SLUICE_INTERRUPTIBLE
+#define SLUICE_INTERRUPTIBLE 0
+#endif
+
 SLUICE_ADD void sluice_add(void *map, __u32 index, __u64 bytes)
 {
     struct sluice_count *count = bpf_map_lookup_elem(map, &index);
 
-    if (count) {
+    if (!count)
+        return;
+    if (SLUICE_INTERRUPTIBLE) {
+        __sync_fetch_and_add(&count->packets, 1);
+        __sync_fetch_and_add(&count->bytes, bytes);
+    } else {
         count->packets++;
         count->bytes += bytes;
     }

@@ -5,15 +5,17 @@ internal import CKernel
 internal import Foundation
 internal import Synchronization
 
-/// Says when an interface or a network namespace has come, gone or changed, and once a minute in any case. On a thread
-/// of its own, which mostly sleeps in poll(2).
+/// Says when an interface, a network namespace or a cgroup has come, gone or changed, and once a minute in any case. On a
+/// thread of its own, which mostly sleeps in poll(2).
 ///
 /// It never says what has happened: whoever is told looks at the kernel. So nothing is lost when events are, and a burst
 /// of them is one.
-final class InterfaceWatch: Sendable {
+final class PlaceWatch: Sendable {
     private struct State {
         /// By path; nil is the namespace the manager is in.
         var wanted: Set<String?> = []
+        /// The folders in which cgroups of chains come and go.
+        var cgroups: Set<String> = []
         var isStopped = false
     }
 
@@ -21,6 +23,8 @@ final class InterfaceWatch: Sendable {
     private let wake: OwnedFD
     /// A namespace gets and loses its name by a mount; poll(2) tells of each (POLLPRI).
     private let mounts: OwnedFD
+    /// Tells of folders that are made and removed (inotify).
+    private let folders: OwnedFD
 
     /// - Parameter notify: called on the watch's thread, with the moment at which something was heard.
     init(notify: @escaping @Sendable (ContinuousClock.Instant) -> Void) throws(BPFError) {
@@ -28,16 +32,19 @@ final class InterfaceWatch: Sendable {
         guard raw >= 0 else { throw BPFError("make", "an event descriptor", errno: .current) }
         wake = OwnedFD(taking: raw)
         mounts = try OwnedFD.open("/proc/self/mountinfo", flags: O_RDONLY)
+        let inotify = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
+        guard inotify >= 0 else { throw BPFError("make", "an inotify descriptor", errno: .current) }
+        folders = OwnedFD(taking: inotify)
         let thread = Thread { [self] in run(notify) }
         thread.name = "sluice-watch"
         thread.start()
     }
 
-    /// Sets which network namespaces are watched.
-    func watch(_ namespaces: Set<String?>) {
+    /// Sets which network namespaces are watched, and in which folders cgroups come and go.
+    func watch(_ namespaces: Set<String?>, cgroups: Set<String>) {
         let isNew = state.withLock { state in
-            defer { state.wanted = namespaces }
-            return state.wanted != namespaces
+            defer { (state.wanted, state.cgroups) = (namespaces, cgroups) }
+            return state.wanted != namespaces || state.cgroups != cgroups
         }
         if isNew { eventfd_write(wake.raw, 1) }
     }
@@ -61,6 +68,7 @@ final class InterfaceWatch: Sendable {
 
     private func run(_ notify: (ContinuousClock.Instant) -> Void) {
         var watched: [String?: Watched] = [:]
+        var cgroups: Set<String> = []
         while true {
             let wanted = state.withLock { $0.isStopped ? nil : $0.wanted }
             guard let wanted else { return }
@@ -68,6 +76,7 @@ final class InterfaceWatch: Sendable {
             var polled = [
                 pollfd(fd: wake.raw, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: followsMounts ? mounts.raw : -1, events: Int16(POLLPRI), revents: 0),
+                pollfd(fd: folders.raw, events: Int16(POLLIN), revents: 0),
             ]
             polled += watched.values.map { pollfd(fd: $0.events.fd.raw, events: Int16(POLLIN), revents: 0) }
             let ready = poll(&polled, nfds_t(polled.count), 60_000)
@@ -78,8 +87,11 @@ final class InterfaceWatch: Sendable {
             var count: UInt64 = 0
             if polled[0].revents != 0 { eventfd_read(wake.raw, &count) }
             for namespace in watched.values { namespace.events.drain() }
+            if polled[2].revents != 0 { drainFolders() }
             // What happened before a socket was there has not been told.
-            let isChanged = refresh(&watched, state.withLock { $0.wanted })
+            let isChanged =
+                refresh(&watched, state.withLock { $0.wanted })
+                || refresh(&cgroups, state.withLock { $0.cgroups })
             let hasHeard = polled.dropFirst(2).contains { $0.revents != 0 }
             if ready == 0 || hasHeard || isChanged { notify(heard) }
         }
@@ -100,6 +112,22 @@ final class InterfaceWatch: Sendable {
             isChanged = true
         }
         return isChanged
+    }
+
+    /// The kernel gives up the watch of a folder with the folder. One that has been made again is watched anew by the next
+    /// check-up, which says what is wanted.
+    private func refresh(_ watched: inout Set<String>, _ wanted: Set<String>) -> Bool {
+        // Again for all: to watch a folder that is watched already changes nothing.
+        let events = IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR
+        let now = wanted.filter { inotify_add_watch(folders.raw, $0, UInt32(events)) >= 0 }
+        defer { watched = now }
+        // What has happened before a folder was watched has not been told.
+        return !now.subtracting(watched).isEmpty
+    }
+
+    private func drainFolders() {
+        var space = [UInt8](repeating: 0, count: 1 << 14)
+        while read(folders.raw, &space, space.count) > 0 {}
     }
 
     private static func identity(_ path: String) -> [UInt64]? {

@@ -1,10 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-
-#include <sluice/counters.h>
-
-#include "flow.h"
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
 
 /*
  * What stands in the root's slot while a canary is on: sends a share of the flows through the candidate, all else
@@ -21,7 +16,7 @@ enum splitter_side {
 
 /* Rows of a side: 0 to 4 the verdicts by number, then this one. */
 enum splitter_row {
-    SPLITTER_ROW_FALLTHROUGH = XDP_REDIRECT + 1, /* the side's slot was empty */
+    SPLITTER_ROW_FALLTHROUGH = SLUICE_NEXT, /* the side's slot was empty */
     SPLITTER_ROWS,
 };
 
@@ -29,10 +24,8 @@ enum splitter_row {
 const volatile __u32 sluice_thresholds[SPLITTER_STEPS] = {};
 /* Of this canary alone, so that it is not always the same flows, and nobody can know which. Set before load. */
 const volatile __u64 sluice_seed = 0;
-/* The verdict if a side's slot is empty, which is a fault. Set before load. */
-const volatile __u32 sluice_on_fault = XDP_PASS;
-/* Whether packets may come in fragments. Set before load. */
-const volatile __u8 sluice_frags = 0;
+/* What no hook's program returns: the side's slot was empty. */
+#define SPLITTER_FALLTHROUGH 0x51ce0002
 
 /* The first stages of both sides. */
 struct {
@@ -59,24 +52,34 @@ struct {
 } sluice_counts SEC(".maps");
 
 /*
- * Runs a side's chain and comes back with its verdict. It must be a global function: of a static one the verifier up to
- * Linux 6.12 believes that it returns what stands behind the tail call. Constant indices make direct jumps.
+ * Runs a side's chain and comes back with what it returned. It must be a global function: of a static one the verifier
+ * up to Linux 6.12 believes that it returns what stands behind the tail call. Constant indices make direct jumps.
  */
-__noinline int sluice_walk(struct xdp_md *ctx, __u32 side)
+__noinline int sluice_walk(SLUICE_CONTEXT *ctx, __u32 side)
 {
-    int verdict = SPLITTER_ROW_FALLTHROUGH;
+    int returned = SPLITTER_FALLTHROUGH;
 
     if (side == SPLITTER_CANDIDATE)
         bpf_tail_call(ctx, &sluice_sides, SPLITTER_CANDIDATE);
     else
         bpf_tail_call(ctx, &sluice_sides, SPLITTER_STABLE);
-    asm volatile("" : "+r"(verdict));
-    return verdict;
+    asm volatile("" : "+r"(returned));
+    return returned;
 }
 
-SEC("xdp") int sluice_splitter(struct xdp_md *ctx)
+/* The row of what a chain returned. One that goes on lets the packet pass, as far as this hook is concerned. */
+static __always_inline __u32 splitter_row(__u32 returned)
 {
-    __u64 length = sluice_frags ? bpf_xdp_get_buff_len(ctx) : (__u64)(ctx->data_end - ctx->data);
+    __u32 verdict = sluice_verdict(returned);
+
+    if (verdict == SLUICE_NEXT)
+        return SLUICE_PASS;
+    return verdict < SLUICE_NEXT ? verdict : SLUICE_ABORTED;
+}
+
+SEC(SLUICE_SECTION) int sluice_splitter(SLUICE_CONTEXT *ctx)
+{
+    __u64 length = sluice_length(ctx);
     __u64 flow = flow_of(ctx, sluice_seed);
     __u32 zero = 0, *step = bpf_map_lookup_elem(&sluice_step, &zero);
     __u32 side = SPLITTER_STABLE;
@@ -84,11 +87,12 @@ SEC("xdp") int sluice_splitter(struct xdp_md *ctx)
     if (flow && step && (__u32)(flow >> 32) < sluice_thresholds[*step % SPLITTER_STEPS])
         side = SPLITTER_CANDIDATE;
 
-    __u32 verdict = sluice_walk(ctx, side);
-    __u32 row = verdict < SPLITTER_ROWS ? verdict : XDP_ABORTED;
+    __u32 returned = sluice_walk(ctx, side);
 
-    sluice_add(&sluice_counts, side * SPLITTER_ROWS + row, length);
-    return row == SPLITTER_ROW_FALLTHROUGH ? sluice_on_fault : row;
+    if (returned == SPLITTER_FALLTHROUGH) {
+        sluice_add(&sluice_counts, side * SPLITTER_ROWS + SPLITTER_ROW_FALLTHROUGH, length);
+        return sluice_fault();
+    }
+    sluice_add(&sluice_counts, side * SPLITTER_ROWS + splitter_row(returned), length);
+    return sluice_clamp(returned);
 }
-
-char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import BPF
+internal import SluiceAPI
+internal import SluiceObjects
+internal import StageKit
+
+/// `tc-ingress:IF` and `tc-egress:IF`: by a tcx link from Linux 6.6 on, before that as a classifier of the clsact qdisc. Both
+/// take many programs: those of others stay where they are.
+///
+/// A classifier has no link and no pin. It is known by its program, the root, which is pinned; so whatever a crash leaves,
+/// it is found again.
+struct TCHook: InterfaceHook {
+    let directory: HookDirectory
+
+    static let isExclusive = false
+    static let tcx = "tcx"
+    static let clsact = "clsact"
+
+    /// Sluice's own place among classifiers: "slu", and a handle for the chain. Behind what others put at low numbers.
+    private static let priority = 0x51
+    private static let handle = 0x51ce
+
+    private var direction: TrafficControl.Direction { hook.kind == .tcEgress ? .egress : .ingress }
+    /// Says that the clsact qdisc is of our making; a symbolic link to nothing, as a bpffs has no other files.
+    private var madeQdisc: String { "\(directory.path)/qdisc" }
+
+    func programs(on interface: Int) throws(BPFError) -> [AttachedHere] {
+        let isEgress = direction == .egress
+        return try Interfaces.tcx(of: interface).filter { $0.isEgress == isEgress }
+            .map { AttachedHere(id: $0.programID, mode: Self.tcx) }
+            + Interfaces.classifiers().filter { $0.interface == interface && $0.isEgress == isEgress }
+            .map { AttachedHere(id: $0.programID, mode: Self.clsact) }
+    }
+
+    func isAttached() throws(BPFError) -> Bool {
+        switch try survey().place {
+        case .attached, .unpinned, .renamed: true
+        case .strayed, .unseen: Bpffs.exists(directory.link)
+        case .detached: false
+        }
+    }
+
+    func attach(mode: AttachMode, replace: Bool) throws(APIErrorBody) -> (mode: String?, notes: [String]) {
+        var used = Self.tcx
+        try takeOffElsewhere()
+        try inNamespace { interface throws(BPFError) in
+            let root = try BPFProgram.pinned(at: directory.root)
+            if mode != .clsact {
+                do throws(BPFError) {
+                    let link = try TrafficControl.attachByLink(root, to: interface, direction)
+                    FaultPoint.linkAttached.hit()
+                    try link.pin(inPlaceOf: directory.link)
+                    FaultPoint.linkPinned.hit()
+                    return
+                } catch {
+                    guard error.errno == .invalid, mode != .tcx else { throw explain(error, mode: Self.tcx) }
+                }
+            }
+            used = Self.clsact
+            do throws(BPFError) {
+                try checkHandle(on: interface)
+                let isNew = try TrafficControl.attachByFilter(
+                    root, to: interface, direction, priority: Self.priority, handle: Self.handle)
+                if isNew { try Bpffs.note(Self.clsact, at: madeQdisc) }
+            } catch {
+                throw explain(error, mode: Self.clsact)
+            }
+            FaultPoint.linkAttached.hit()
+        }
+        return (used, [])
+    }
+
+    func takeOff() throws(BPFError) {
+        if Bpffs.exists(directory.link) {
+            try? BPFLink.pinned(at: directory.link).detach()
+            FaultPoint.linkDetached.hit()
+            try Pin.remove(directory.link)
+        }
+        guard Bpffs.exists(directory.root) else { return }
+        let root = try BPFProgram.pinned(at: directory.root).id
+        do throws(BPFError) {
+            try inNetworkNamespace(hook.netns) { () throws(BPFError) in
+                for filter in try Interfaces.classifiers() where filter.programID == root { try remove(filter) }
+            }
+        } catch {
+            // A namespace that has gone took the classifier along.
+            guard error.object == hook.netns else { throw error }
+        }
+    }
+
+    private func remove(_ filter: Interfaces.Classifier) throws(BPFError) {
+        try TrafficControl.removeFilter(
+            from: filter.interface, filter.isEgress ? .egress : .ingress, priority: filter.priority,
+            handle: filter.handle)
+        FaultPoint.linkDetached.hit()
+        guard Bpffs.isNote(madeQdisc) else { return }
+        // Whoever put something there meanwhile keeps it.
+        if try Interfaces.classifiers().allSatisfy({ $0.interface != filter.interface }) {
+            try TrafficControl.removeQdisc(from: filter.interface)
+        }
+        try Pin.remove(madeQdisc)
+    }
+
+    /// What stands at Sluice's own place must be a root: it is replaced, as one that was lost and made anew.
+    private func checkHandle(on interface: Int) throws(BPFError) {
+        let other = try Interfaces.classifiers().first {
+            $0.interface == interface && $0.isEgress == (direction == .egress) && $0.priority == Self.priority
+                && $0.handle == Self.handle && !$0.name.hasPrefix(OwnProgram.root.rawValue)
+        }
+        guard let other else { return }
+        throw BPFError(
+            "attach", "\(hook) (\(Self.clsact))",
+            cause: "classifier \"\(other.name)\" (#\(other.programID)) has priority \(Self.priority) and handle "
+                + "\(Self.handle), which are Sluice's; give it others")
+    }
+
+    /// A link that is still on another interface, or a classifier there, ends.
+    private func takeOffElsewhere() throws(APIErrorBody) {
+        do throws(BPFError) {
+            switch try survey().place {
+            case .renamed, .strayed: try takeOff()
+            default: break
+            }
+        } catch {
+            throw APIErrorBody(code: "kernel", message: "\(error)")
+        }
+    }
+
+    private func explain(_ error: BPFError, mode: String) -> BPFError {
+        let remedy: String? =
+            switch error.errno {
+            case .invalid where mode == Self.tcx:
+                "not supported (requires Linux 6.6); leave `mode` out, or set `mode: clsact`"
+            case .noEntry: "the kernel has no sch_ingress or cls_bpf; load these modules"
+            case .exists where mode == Self.clsact:
+                "an ingress qdisc is there, beside which clsact cannot be; remove it (tc qdisc del dev "
+                    + "\(hook.interface) ingress)"
+            default: nil
+            }
+        return BPFError("attach", "\(hook) (\(mode))", cause: remedy ?? error.cause, errno: error.errno)
+    }
+}

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <sluice/cgroup_skb_stage.h>
+
+#include "noop.h"

@@ -137,7 +137,7 @@ extension EndToEnd {
                 let before = try site.snapshot()
                 let refusals: [(String, String)] = [
                     (Self.object + "#lookalike", "its instructions are others (tag "),
-                    (Self.object, "it has several XDP programs"),
+                    (Self.object, "it has several programs for xdp"),
                     (Self.object + "#none", "it has no program \"none\""),
                     ("/no/such/object.o", "cannot be read"),
                     ("firewall.o", "expected an absolute path"),

@@ -152,7 +152,7 @@ extension EndToEnd {
                         Self.spec(Self.shapes("global_data"), extra: ", rodata: {limti: 1}"),
                         "it has no constant \"limti\"; it has: label, limit, limits, strict"
                     ),
-                    (Self.spec(Self.shapes("nothing")), "it has no program \"nothing\"; its XDP programs: deep, "),
+                    (Self.spec(Self.shapes("nothing")), "it has no program \"nothing\"; its programs for xdp: deep, "),
                     (
                         Self.spec(Self.shapes("deep"), extra: ", maps: {sean: {state: true}}"),
                         "it has no map \"sean\"; it has: seen, own_state"

@@ -15,6 +15,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "flow_hash.h"
+
 /* Numbers that <linux/in6.h> leaves to libc. */
 #define FLOW_HOPOPTS  0
 #define FLOW_ROUTING  43
@@ -37,23 +39,6 @@ struct flow_ports {
     __be16 source;
     __be16 destination;
 };
-
-/* One end of a flow as a number that looks random: an odd multiplier each half, folded so that high bits reach low
- * ones. */
-static __always_inline __u64 flow_mix(__u64 value)
-{
-    value ^= value >> 32;
-    value *= 0xd6e8feb86659fd93ULL;
-    value ^= value >> 32;
-    value *= 0xd6e8feb86659fd93ULL;
-    return value ^ value >> 32;
-}
-
-/* The same for both directions: which end sent the packet is lost in the sum. Never 0, which stands for no flow. */
-static __always_inline __u64 flow_hash(__u64 source, __u64 destination, __u64 protocol)
-{
-    return flow_mix(source + destination + protocol) | 1;
-}
 
 /* Ports are part of a flow where the protocol has them. False if they are cut off. */
 static __always_inline int flow_read_ports(SLUICE_CONTEXT *ctx, __u32 offset, __u8 protocol, struct flow_ports *ports)
@@ -80,15 +65,6 @@ static __always_inline __u64 flow_of_ipv4(SLUICE_CONTEXT *ctx, __u32 offset, __u
         return 0;
     return flow_hash(flow_mix((source | ports.source) ^ seed), flow_mix((destination | ports.destination) ^ seed),
                      ip.protocol);
-}
-
-/* An address and a port. */
-static __always_inline __u64 flow_end_ipv6(const struct in6_addr *address, __be16 port, __u64 seed)
-{
-    __u64 high = (__u64)address->s6_addr32[0] << 32 | address->s6_addr32[1];
-    __u64 low = (__u64)address->s6_addr32[2] << 32 | address->s6_addr32[3];
-
-    return flow_mix(flow_mix(high ^ seed) + low + ((__u64)port << 48 | port));
 }
 
 static __always_inline __u64 flow_of_ipv6(SLUICE_CONTEXT *ctx, __u32 offset, __u64 seed)
@@ -122,9 +98,9 @@ static __always_inline __u64 flow_of_ipv6(SLUICE_CONTEXT *ctx, __u32 offset, __u
 /*
  * The flow of a packet whose IP header begins at `offset`: of its addresses, and its ports where the protocol has some;
  * the same for both directions. 0 for what is no flow: no IP, cut-off headers, and fragments, of which only the first
- * has ports.
+ * has ports. With a frame of its own: who calls it makes a tail call later, and may have 256 bytes of stack at most.
  */
-static __always_inline __u64 flow_of_ip(SLUICE_CONTEXT *ctx, __be16 protocol, __u32 offset, __u64 seed)
+static __noinline __u64 flow_of_ip(SLUICE_CONTEXT *ctx, __be16 protocol, __u32 offset, __u64 seed)
 {
     switch (protocol) {
     case bpf_htons(ETH_P_IP):

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-/* No packet is read: the socket knows both ends. */
-static __always_inline int flow_read(struct bpf_sock_ops *ctx, __u32 offset, void *to, __u32 size)
-{
-    (void)ctx, (void)offset, (void)to, (void)size;
-    return -1;
-}
+#include <linux/in.h>
+#include <bpf/bpf_endian.h>
 
-#include "flow.h"
+#include "flow_hash.h"
 
 /* <sys/socket.h> is no header of the kernel. */
 #define FLOW_AF_INET 2

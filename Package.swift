@@ -120,6 +120,13 @@ let package = Package(
         .executableTarget(
             name: "fixture-stage", dependencies: ["StageKit"], path: "Tests/Fixtures/FixtureStage",
             swiftSettings: settings, plugins: ["BPFCompile"]),
+        // Does what the hooks of a cgroup are asked about, for the tests of all hooks.
+        .executableTarget(
+            name: "hook-caller",
+            dependencies: [
+                "BPF", "CKernel", "StageKit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Fixtures/HookCaller", swiftSettings: settings),
         // Clients, servers and worse, for Tests/Testbed.
         .executableTarget(
             name: "testbed-traffic",
@@ -166,8 +173,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "StageTesting", "fixture-stage", "noop",
-                "sluicectl", "sluiced",
+                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "StageTesting", "fixture-stage",
+                "hook-caller", "noop", "sluicectl", "sluiced",
                 "l4lb-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),

@@ -26,6 +26,7 @@ Plugins/Noop                 | StageKit
 Plugins/VolumetricDoS/Core   | StageKit
 Plugins/VolumetricDoS        | StageKit VolumetricDoS
 Tests/Fixtures               | StageKit
+Tests/Fixtures/HookCaller    | BPF CKernel StageKit | ArgumentParser
 '
 
 # The most particular folder of the table that holds $1: its allowed modules, or nothing.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <linux/types.h>
+#include <sluice/xdp_stage.h>
 
-struct marks {
-    __u64 consistent;
-    __u64 mixed;
-};
+#include "marks.h"
 
 #include "fixture.h"
+#include "stamp_xdp.h"
+#include "walk.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <linux/types.h>
+#include <sluice/xdp_stage.h>
 
 /* As large as that of fixture.bpf.c, but laid out otherwise: only its BTF tells them apart. */
 struct marks {
@@ -8,6 +8,7 @@ struct marks {
 };
 
 #include "fixture.h"
+#include "stamp_xdp.h"
 
 /* As fixture.bpf.c has it. */
 struct marks_v1 {
@@ -40,3 +41,5 @@ SLUICE_MERGE(marks_before, __u32, struct marks_v1)
     }
     return 0;
 }
+
+#include "walk.h"

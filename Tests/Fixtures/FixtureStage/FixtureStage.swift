@@ -3,7 +3,7 @@
 internal import Glibc
 internal import StageKit
 
-/// A stage for tests: tells whether a packet saw two generations, and misbehaves on request.
+/// A stage for tests: tells whether a packet saw two generations, at every hook, and misbehaves on request.
 @main
 struct FixtureStage: StagePlugin {
     struct Configuration: Codable, Sendable {
@@ -59,10 +59,14 @@ struct FixtureStage: StagePlugin {
 
     static let description = StageDescription(
         name: "fixture-stage", version: version, summary: "Stamps packets, checks the stamp, misbehaves on request.",
-        hooks: [.xdp], runs: true)
+        hooks: HookKind.allCases, runs: true)
 
     func plan(_ configuration: Configuration, in context: PlanContext) throws -> StagePlan {
-        var plan = honestPlan(configuration)
+        let kind = context.kind ?? .xdp
+        guard kind == .xdp || (configuration.program ?? .stamp).isOfAllHooks else {
+            throw StageError("there is no such program for \(kind.rawValue)", at: "program")
+        }
+        var plan = honestPlan(configuration, at: kind)
         if configuration.program == .live {
             plan.maps["live_ports"] = MapPlan(entries: (configuration.ports ?? []).map(Live.entry))
             plan.verdicts.append(.drop)
@@ -85,7 +89,7 @@ struct FixtureStage: StagePlugin {
 
     func run(_ configuration: Configuration, in session: StageSession) async { await Ringing.run(in: session) }
 
-    private func honestPlan(_ configuration: Configuration) -> StagePlan {
+    private func honestPlan(_ configuration: Configuration, at kind: HookKind) -> StagePlan {
         let program = configuration.program ?? .stamp
         let marks = configuration.layout == .second ? ["mixed", "consistent"] : ["consistent", "mixed"]
         let stamps = program == .stamp || program == .check
@@ -95,19 +99,24 @@ struct FixtureStage: StagePlugin {
         if stamps || program == .tally { constants["verdict"] = .unsigned(UInt64(verdict.number)) }
         let packet = Packet.bytes(
             .ethernet(), .ipv4(from: "192.0.2.1", to: "192.0.2.2"), .udp(from: 1, to: 2), .payload(18))
+        // The tally must be what was sent, to the packet.
+        let samples =
+            program == .tally || !kind.hasPackets
+            ? [] : [Sample(name: "any packet", packet: Bytes(packet), expect: verdict)]
         return StagePlan(
-            object: program == .tally ? Tally.object(of: Self.version) : program.object(configuration.layout ?? .first),
-            program: program.cName, frags: true,
+            object: program == .tally
+                ? Tally.object(of: Self.version) : program.object(configuration.layout ?? .first, at: kind),
+            program: program.cName, frags: kind == .xdp,
             constants: constants, maps: configuration.entries.map { ["tally": MapPlan(maxEntries: $0)] } ?? [:],
-            verdicts: [verdict],
-            // The tally must be what was sent, to the packet.
-            samples: program == .tally ? [] : [Sample(name: "any packet", packet: Bytes(packet), expect: verdict)],
+            verdicts: [verdict], samples: samples,
             counters: stamps ? [CounterTable(name: "marks", map: "marks", columns: marks, rows: ["all"])] : [],
             summary: ["\(program.rawValue) generation \(configuration.generation ?? 0)"], runs: false)
     }
 }
 
 extension FixtureStage.Program {
+    var isOfAllHooks: Bool { self == .stamp || self == .check }
+
     var cName: String {
         switch self {
         case .stamp: "stamp"
@@ -122,15 +131,31 @@ extension FixtureStage.Program {
         }
     }
 
-    func object(_ layout: FixtureStage.Layout) -> String {
+    func object(_ layout: FixtureStage.Layout, at kind: HookKind) -> String {
         switch self {
-        case .stamp, .check: layout == .first ? "fixture.bpf.o" : "fixture_v2.bpf.o"
+        case .stamp, .check: kind != .xdp ? kind.fixture : layout == .first ? kind.fixture : "fixture_v2.bpf.o"
         case .tally: "tally.bpf.o"
         case .refused: "refused.bpf.o"
         case .wrongVerdict, .invalidVerdict: "faulty.bpf.o"
         case .tables: "tables.bpf.o"
         case .ringing: "ringing.bpf.o"
         case .live: "live.bpf.o"
+        }
+    }
+}
+
+extension HookKind {
+    /// Hooks whose programs are of one type share an object.
+    fileprivate var fixture: String {
+        switch self {
+        case .xdp: "fixture.bpf.o"
+        case .tcIngress, .tcEgress: "fixture_tc.bpf.o"
+        case .cgroupSkbIngress, .cgroupSkbEgress: "fixture_cgroup_skb.bpf.o"
+        case .cgroupConnect4, .cgroupConnect6, .cgroupSendmsg4, .cgroupSendmsg6, .cgroupBind4, .cgroupBind6:
+            "fixture_cgroup_sock_addr.bpf.o"
+        case .cgroupSockCreate: "fixture_cgroup_sock.bpf.o"
+        case .sockops: "fixture_sockops.bpf.o"
+        case .socketFilter: "fixture_socket_filter.bpf.o"
         }
     }
 }

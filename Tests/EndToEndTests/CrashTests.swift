@@ -169,9 +169,10 @@ extension EndToEnd {
         }
 
         /// Nothing half done is anywhere: bpffs, database, artifacts agree.
-        static func settled(_ site: Site, _ when: String) throws {
+        static func settled(_ site: Site, _ when: String, hook: String = "xdp:edge0", folder: String? = nil) throws {
+            let folder = folder ?? site.hookFolder
             let pins = try site.pins()
-            let names = pins.map { $0.dropFirst(site.hookFolder.count + 1) }.filter { !$0.contains("/") }
+            let names = pins.map { $0.dropFirst(folder.count + 1) }.filter { !$0.contains("/") }
             #expect(!names.contains { $0.hasPrefix("t") || $0.hasPrefix("d") }, "\(when): \(names)")
             let query = "SELECT number || ':' || state FROM generation WHERE state <> 'retired' ORDER BY number"
             let rows = try site.lab.check(["sqlite3", "\(site.state)/sluice.db", query]).split(separator: "\n")
@@ -181,14 +182,14 @@ extension EndToEnd {
                 rows.compactMap { Int($0.prefix { $0 != ":" }) } == numbers,
                 "\(when): \(rows) in the database, \(numbers) in the kernel")
             let artifacts = try FileManager.default.contentsOfDirectory(atPath: "\(site.state)/artifacts")
-            let used = Set(try history(site).filter { $0.state != .retired }.flatMap { $0.stages.map(\.artifact) })
+            let used = Set(try history(site, hook).filter { $0.state != .retired }.flatMap { $0.stages.map(\.artifact) })
             #expect(Set(artifacts) == used, "\(when): artifacts")
             let doctor = try site.ctl("doctor")
             #expect(doctor.succeeded, "\(when): \(doctor.output)")
         }
 
-        private static func history(_ site: Site) throws -> [GenerationRecord] {
-            let result = try site.ctl("history", "xdp:edge0", "--output", "json")
+        private static func history(_ site: Site, _ hook: String) throws -> [GenerationRecord] {
+            let result = try site.ctl("history", hook, "--output", "json")
             return result.succeeded ? try site.decode(result.output) : []
         }
     }

@@ -58,6 +58,14 @@ SEC("tc") int plain_tc(struct __sk_buff *skb)
     return allowed(denies(skb)) ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
+/* Counts only, and lets everything go on. */
+SEC("tc") int plain_watcher(struct __sk_buff *skb)
+{
+    (void)skb;
+    allowed(0);
+    return TC_ACT_UNSPEC;
+}
+
 SEC("cgroup_skb/ingress") int plain_ingress(struct __sk_buff *skb)
 {
     return allowed(denies(skb));

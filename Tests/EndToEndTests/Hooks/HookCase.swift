@@ -18,6 +18,8 @@ struct HookCase: Sendable, CustomTestStringConvertible {
 
     static let withFlows = all.filter(\.kind.hasFlows)
     static let ofCgroups = all.filter { $0.kind.place == .cgroup }
+    /// One for each way in which roots are attached, by what it is called.
+    static let attachments = ["xdp", "tc-ingress", "tc-egress (clsact)", "cgroup-connect4", "socket-filter"]
 
     var testDescription: String { "\(kind.rawValue)\(mode.map { " (\($0))" } ?? "")" }
 

@@ -149,15 +149,17 @@ final class HookSite {
 
     /// Starts a process that calls until it is told to stop, or `count` times.
     func start(
-        count: Int? = nil, port: Int = 4242, flows: Int = 1, wait: Int = 2000, in folder: String? = nil
+        count: Int? = nil, port: Int = 4242, flows: Int = 1, wait: Int = 2000, in folder: String? = nil,
+        filter: String? = nil
     ) throws -> HookCaller {
         var arguments = [row.kind.rawValue, "--port", "\(port)", "--flows", "\(flows)", "--wait", "\(wait)"]
         if let count { arguments += ["--count", "\(count)"] }
         switch row.kind {
         case .xdp, .tcIngress: arguments += ["--to", "10.8.0.1", "--send-in", "/run/netns/client"]
         case .tcEgress: arguments += ["--to", "10.8.0.2", "--receive-in", "/run/netns/client"]
-        case .socketFilter where Bpffs.exists(directory.root): arguments += ["--filter", directory.root]
-        case .socketFilter: break
+        case .socketFilter:
+            let filter = filter ?? directory.root
+            if Bpffs.exists(filter) { arguments += ["--filter", filter] }
         default: arguments += ["--cgroup", folder ?? cgroup]
         }
         let caller = try HookCaller(lab, arguments, number: callers.count)
@@ -173,10 +175,11 @@ final class HookSite {
     }
 
     /// Calls so often, one after the other.
-    func call(_ count: Int = 20, port: Int = 4242, flows: Int = 1, wait: Int = 2000, in folder: String? = nil) throws
-        -> CallTally
-    {
-        try start(count: count, port: port, flows: flows, wait: wait, in: folder).wait()
+    func call(
+        _ count: Int = 20, port: Int = 4242, flows: Int = 1, wait: Int = 2000, in folder: String? = nil,
+        filter: String? = nil
+    ) throws -> CallTally {
+        try start(count: count, port: port, flows: flows, wait: wait, in: folder, filter: filter).wait()
     }
 
     /// Whether what is called fares as without any program. All of it does, or nothing.

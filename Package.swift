@@ -18,6 +18,8 @@ let package = Package(
         // What somebody who writes a stage elsewhere needs: the SDK, the test kit and the BPF compiler.
         .library(name: "StageKit", targets: ["StageKit"]),
         .library(name: "StageTesting", targets: ["StageTesting"]),
+        // What a service needs that puts its own sockets into a group.
+        .library(name: "SluiceSockets", targets: ["SluiceSockets"]),
         .plugin(name: "BPFCompile", targets: ["BPFCompile"]),
     ],
     dependencies: [
@@ -40,6 +42,7 @@ let package = Package(
 
         .target(name: "BPF", dependencies: ["CLibBPF", "CKernel"], swiftSettings: settings),
         .target(name: "StageKit", swiftSettings: settings),
+        .target(name: "SluiceSockets", dependencies: ["CKernel"], swiftSettings: settings),
         .target(
             name: "SluiceAPI",
             dependencies: [
@@ -52,7 +55,7 @@ let package = Package(
         .target(
             name: "SluiceCore",
             dependencies: [
-                "BPF", "CDigest", "CKernel", "SluiceAPI", "SluiceObjects", "StageKit",
+                "BPF", "CDigest", "CKernel", "SluiceAPI", "SluiceObjects", "SluiceSockets", "StageKit",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -63,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "sluiced",
             dependencies: [
-                "CKernel", "CSystemd", "SluiceAPI", "SluiceCore",
+                "CKernel", "CSystemd", "SluiceAPI", "SluiceCore", "SluiceSockets",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -76,7 +79,7 @@ let package = Package(
         .executableTarget(
             name: "sluicectl",
             dependencies: [
-                "SluiceAPI",
+                "SluiceAPI", "SluiceSockets",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -173,8 +176,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "StageTesting", "fixture-stage",
-                "hook-caller", "noop", "sluicectl", "sluiced",
+                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "SluiceSockets", "StageTesting",
+                "fixture-stage", "hook-caller", "noop", "sluicectl", "sluiced",
                 "l4lb-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),

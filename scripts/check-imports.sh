@@ -11,12 +11,13 @@ system=(Foundation FoundationEssentials Glibc Musl Dispatch Synchronization)
 rules='
 Sources/BPF                  | CLibBPF CKernel
 Sources/StageKit             |
+Sources/SluiceSockets        | CKernel
 Sources/SluiceObjects        | BPF
 Sources/StageTesting         | BPF CKernel StageKit
 Sources/SluiceAPI            | | NIOCore NIOHTTP1 NIOPosix NIOConcurrencyHelpers NIOFoundationCompat
-Sources/SluiceCore           | BPF CDigest CKernel SluiceAPI SluiceObjects StageKit | GRDB Logging Subprocess SystemPackage Yams
-Sources/sluiced              | CKernel CSystemd SluiceAPI SluiceCore | ArgumentParser HTTPTypes Hummingbird HummingbirdCore Logging NIOCore NIOHTTP1 NIOPosix ServiceLifecycle UnixSignals
-Sources/sluicectl            | SluiceAPI | ArgumentParser Yams
+Sources/SluiceCore           | BPF CDigest CKernel SluiceAPI SluiceObjects SluiceSockets StageKit | GRDB Logging Subprocess SystemPackage Yams
+Sources/sluiced              | CKernel CSystemd SluiceAPI SluiceCore SluiceSockets | ArgumentParser HTTPTypes Hummingbird HummingbirdCore Logging NIOCore NIOHTTP1 NIOPosix ServiceLifecycle UnixSignals
+Sources/sluicectl            | SluiceAPI SluiceSockets | ArgumentParser Yams
 Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore SluiceObjects StageKit StageTesting
 Sources/sluice-demo          | SluiceAPI StageKit StageTesting
 Plugins/L4LB/Core            | StageKit | NIOCore NIOHTTP1 NIOPosix NIOSSL

@@ -24,6 +24,7 @@ public struct Errno: RawRepresentable, Error, Sendable, Hashable, CustomStringCo
     public static let tooBig = Errno(rawValue: E2BIG)
     public static let notSupported = Errno(rawValue: EOPNOTSUPP)
     public static let wouldBlock = Errno(rawValue: EWOULDBLOCK)
+    public static let noMemory = Errno(rawValue: ENOMEM)
     public static let notEmpty = Errno(rawValue: ENOTEMPTY)
 
     /// `no such file or directory (ENOENT)`; the name only where it is a common one here.

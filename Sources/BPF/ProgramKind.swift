@@ -40,6 +40,9 @@ extension ProgramKind {
     public static let sockOps = ProgramKind("sockops", BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS)
     public static let socketFilter = ProgramKind("socket_filter", BPF_PROG_TYPE_SOCKET_FILTER)
 
+    /// Lists the sockets of a map of their storage; attached to no hook.
+    public static let socketMembers = ProgramKind("socket_members", BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER)
+
     // Of hooks that no chain has; for probes.
     public static let skLookup = ProgramKind("sk_lookup", BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP)
     public static let skSkb = ProgramKind("sk_skb", BPF_PROG_TYPE_SK_SKB, BPF_SK_SKB_VERDICT)

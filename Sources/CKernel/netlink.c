@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "netlink.h"
 
+#include "dump.h"
+
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/pkt_cls.h>
@@ -11,26 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/// A growing array of equal items.
-struct list {
-    void *items;
-    size_t size;
-    int count, room;
-};
-
-static void *append(struct list *list)
-{
-    if (list->count == list->room) {
-        int room = list->room ? list->room * 2 : 16;
-        void *items = realloc(list->items, room * list->size);
-        if (!items)
-            return NULL;
-        list->items = items;
-        list->room = room;
-    }
-    return memset((char *)list->items + list->size * list->count++, 0, list->size);
-}
 
 /// The attribute of a type among `length` bytes of them; NULL when it is not there.
 static struct rtattr *find(struct rtattr *attribute, int length, int type)
@@ -64,91 +46,12 @@ static void text(char *target, size_t room, struct rtattr *attribute)
         memcpy(target, RTA_DATA(attribute), length);
 }
 
-static int open_socket(int flags)
-{
-    return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE);
-}
-
-/// One request for a dump and its whole answer, message by message. -1 with errno; `each` returns 0 to go on.
-static int dump_once(int fd, struct nlmsghdr *request, int (*each)(struct nlmsghdr *, void *), void *context)
-{
-    // The kernel fills as much as is given, up to 32 KiB; a message is never split.
-    static const size_t room = 1 << 16;
-    int result = 0, interrupted = 0;
-    char *buffer = malloc(room);
-
-    if (!buffer)
-        return -1;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    if (send(fd, request, request->nlmsg_len, 0) < 0)
-        result = -1;
-    while (result == 0) {
-        ssize_t length = recv(fd, buffer, room, 0);
-        if (length < 0 && errno == EINTR)
-            continue;
-        if (length < 0) {
-            result = -1;
-            break;
-        }
-        for (struct nlmsghdr *message = (void *)buffer; result == 0 && NLMSG_OK(message, length);
-             message = NLMSG_NEXT(message, length)) {
-            interrupted |= message->nlmsg_flags & NLM_F_DUMP_INTR;
-            if (message->nlmsg_type == NLMSG_DONE) {
-                result = 1;
-            } else if (message->nlmsg_type == NLMSG_ERROR) {
-                struct nlmsgerr *error = NLMSG_DATA(message);
-                errno = -error->error;
-                result = error->error ? -1 : 1;
-            } else if (each(message, context) < 0) {
-                result = -1;
-            }
-        }
-    }
-    int saved = errno;
-    free(buffer);
-    errno = result == 1 && interrupted ? EAGAIN : saved;
-    return result == 1 && !interrupted ? 0 : -1;
-}
-
-/// A dump that the kernel says was disturbed is asked for again.
-static int dump(struct nlmsghdr *request, int (*each)(struct nlmsghdr *, void *), struct list *list)
-{
-    int before = list->count;
-    int result = -1;
-
-    for (int tries = 0; tries < 10 && result < 0; tries++) {
-        int fd = open_socket(0);
-        if (fd < 0)
-            return -1;
-        list->count = before;
-        result = dump_once(fd, request, each, list);
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        if (result < 0 && errno != EAGAIN)
-            break;
-    }
-    return result;
-}
-
-static int finish(int result, struct list *list, void **items)
-{
-    if (result < 0) {
-        int saved = errno;
-        free(list->items);
-        errno = saved;
-        return -1;
-    }
-    *items = list->items;
-    return list->count;
-}
-
 static int take_interface(struct nlmsghdr *message, void *context)
 {
     struct ifinfomsg *info = NLMSG_DATA(message);
     if (message->nlmsg_type != RTM_NEWLINK)
         return 0;
-    struct ck_interface *interface = append(context);
+    struct ck_interface *interface = ck_append(context);
     if (!interface)
         return -1;
     interface->index = info->ifi_index;
@@ -162,7 +65,7 @@ static int take_interface(struct nlmsghdr *message, void *context)
 
 int ck_list_interfaces(struct ck_interface **interfaces)
 {
-    struct list list = {.size = sizeof(**interfaces)};
+    struct ck_list list = {.size = sizeof(**interfaces)};
     struct {
         struct nlmsghdr header;
         struct ifinfomsg info;
@@ -173,8 +76,8 @@ int ck_list_interfaces(struct ck_interface **interfaces)
         .attribute = {.rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = IFLA_EXT_MASK},
         .mask = RTEXT_FILTER_SKIP_STATS,
     };
-    int result = dump(&request.header, take_interface, &list);
-    return finish(result, &list, (void **)interfaces);
+    int result = ck_dump(NETLINK_ROUTE, &request.header, take_interface, &list);
+    return ck_finish(result, &list, (void **)interfaces);
 }
 
 /// An interface that has a place for classifiers, and whether for both directions.
@@ -192,7 +95,7 @@ static int take_place(struct nlmsghdr *message, void *context)
     text(kind, sizeof(kind), find(TCA_RTA(info), TCA_PAYLOAD(message), TCA_KIND));
     if (strcmp(kind, "clsact") != 0 && strcmp(kind, "ingress") != 0)
         return 0;
-    struct place *place = append(context);
+    struct place *place = ck_append(context);
     if (!place)
         return -1;
     place->interface = info->tcm_ifindex;
@@ -212,7 +115,7 @@ static int take_filter(struct nlmsghdr *message, void *context)
     // Each priority begins with a message that speaks of no program.
     if (strcmp(kind, "bpf") != 0 || id == 0)
         return 0;
-    struct ck_filter *filter = append(context);
+    struct ck_filter *filter = ck_append(context);
     if (!filter)
         return -1;
     filter->interface = info->tcm_ifindex;
@@ -226,7 +129,8 @@ static int take_filter(struct nlmsghdr *message, void *context)
     return 0;
 }
 
-static int dump_tc(int type, int interface, uint32_t parent, int (*each)(struct nlmsghdr *, void *), struct list *list)
+static int dump_tc(int type, int interface, uint32_t parent, int (*each)(struct nlmsghdr *, void *),
+                   struct ck_list *list)
 {
     struct {
         struct nlmsghdr header;
@@ -235,13 +139,13 @@ static int dump_tc(int type, int interface, uint32_t parent, int (*each)(struct 
         .header = {.nlmsg_len = sizeof(request), .nlmsg_type = type},
         .info = {.tcm_ifindex = interface, .tcm_parent = parent},
     };
-    return dump(&request.header, each, list);
+    return ck_dump(NETLINK_ROUTE, &request.header, each, list);
 }
 
 int ck_list_filters(struct ck_filter **filters)
 {
-    struct list places = {.size = sizeof(struct place)};
-    struct list list = {.size = sizeof(**filters)};
+    struct ck_list places = {.size = sizeof(struct place)};
+    struct ck_list list = {.size = sizeof(**filters)};
     int result = dump_tc(RTM_GETQDISC, 0, 0, take_place, &places);
 
     for (int i = 0; result == 0 && i < places.count; i++) {
@@ -261,13 +165,13 @@ int ck_list_filters(struct ck_filter **filters)
     int saved = errno;
     free(places.items);
     errno = saved;
-    return finish(result, &list, (void **)filters);
+    return ck_finish(result, &list, (void **)filters);
 }
 
 int ck_watch_interfaces(void)
 {
     struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
-    int fd = open_socket(SOCK_NONBLOCK);
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
     if (fd < 0)
         return -1;

@@ -23,10 +23,13 @@ public struct ChainStatus: Codable, Sendable, Equatable {
     /// How long nothing was filtered here in this boot, before the root was attached; nil when nothing is known of such
     /// a time.
     public var gap: FilteringGap?
+    /// How many sockets are in the group; nil at other hooks.
+    public var sockets: Int?
 
     public init(
         hook: String, state: ChainState, live: Int?, mode: String?, onFault: String, stages: [StageStatus],
-        rootFallbacks: UInt64, since: String?, notes: [String], canary: CanaryStatus? = nil, gap: FilteringGap? = nil
+        rootFallbacks: UInt64, since: String?, notes: [String], canary: CanaryStatus? = nil, gap: FilteringGap? = nil,
+        sockets: Int? = nil
     ) {
         self.hook = hook
         self.state = state
@@ -39,6 +42,7 @@ public struct ChainStatus: Codable, Sendable, Equatable {
         self.notes = notes
         self.canary = canary
         self.gap = gap
+        self.sockets = sockets
     }
 }
 

@@ -53,6 +53,9 @@ public struct SluiceClient: Sendable {
     /// `GET /v1/chains/{hook}/stats`
     public func stats(_ hook: String) async throws -> ChainStats { try await get(path(hook, "stats")) }
 
+    /// `GET /v1/chains/{hook}/sockets`
+    public func sockets(_ hook: String) async throws -> SocketGroupReport { try await get(path(hook, "sockets")) }
+
     /// `GET /v1/plugins`
     public func plugins() async throws -> [PluginInfo] { try await get("/v1/plugins") }
 

@@ -62,6 +62,8 @@ public protocol ManagerService: Sendable {
     func inspect(_ hook: String, stage: String, _ request: StageInspectRequest) async throws -> StageInspection
     /// Asks the plugin of a live stage while it runs; it has five seconds.
     func ask(_ hook: String, stage: String, _ request: StageAskRequest) async throws -> StageInspection
+    /// The sockets of a group.
+    func sockets(_ hook: String) async throws -> SocketGroupReport
     /// The kept events after `since`, oldest first, at most `limit`.
     func events(since: Int64, limit: Int) async throws -> [Event]
     /// Every event from now on, progress included.

@@ -2,6 +2,7 @@
 
 internal import BPF
 internal import SluiceAPI
+internal import SluiceSockets
 
 /// Every failure of the manager is an `APIErrorBody`; these are its codes, with what goes into the message:
 /// what, on which object, why, and what to do.
@@ -24,6 +25,7 @@ extension APIErrorBody {
             self.init(
                 code: error.verifierLog == nil ? "kernel" : "verifier-refused", message: "\(what): \(error)",
                 detail: error.verifierLog)
+        case let error as SocketGroupError: self.init(code: "refused", message: "\(what): \(error)")
         default:
             self.init(code: "internal", message: "\(what): \(error)")
         }

@@ -19,6 +19,7 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case canaryEnded
     case foreignPinned, foreignRemoved, restoreMarked, foreignRestored
     case detachRecorded, linkDetached, hookPartlyRemoved
+    case membersPinned, memberNoted, memberFiltered
     case stateCollected, artifactsCollected
 
     func hit() {

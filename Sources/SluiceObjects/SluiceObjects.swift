@@ -12,6 +12,8 @@ public enum OwnProgram: String, Sendable {
     /// The stage that an adopted object's program is woven into (adopt.h); the second for a program that is called.
     case adopt = "sluice_adopt"
     case adoptCalled = "sluice_adopt_called"
+    /// Lists the sockets of a group (socket_members.bpf.c).
+    case list = "sluice_list"
 
     /// The maps that it uses.
     fileprivate var maps: Set<String> {
@@ -19,6 +21,7 @@ public enum OwnProgram: String, Sendable {
         case .root: ["sluice_entry", "sluice_root_counters"]
         case .splitter: ["sluice_sides", "sluice_step", "sluice_counts"]
         case .adopt, .adoptCalled: ["sluice_chain", "sluice_counters"]
+        case .list: ["sluice_members"]
         }
     }
 }
@@ -39,4 +42,5 @@ extension BPFObject {
 private let embedded: [String: [UInt8]] = [
     "xdp": xdpObject, "tc": tcObject, "cgroup_skb": cgroupSkbObject, "cgroup_sock_addr": cgroupSockAddrObject,
     "cgroup_sock": cgroupSockObject, "sockops": sockopsObject, "socket_filter": socketFilterObject,
+    "socket_members": socketMembersObject,
 ].mapValues { [UInt8](Data(base64Encoded: $0)!) }

@@ -20,9 +20,10 @@ struct GlobalOptions: ParsableArguments {
     @Flag(name: .customLong("no-color"), help: "No colour, as if stdout were no terminal; $NO_COLOR does the same.")
     var noColor = false
 
-    var client: SluiceClient {
-        SluiceClient(socket: socket ?? Self.variable("SLUICE_SOCKET") ?? SluiceClient.defaultSocket)
-    }
+    /// The API's.
+    var socketPath: String { socket ?? Self.variable("SLUICE_SOCKET") ?? SluiceClient.defaultSocket }
+
+    var client: SluiceClient { SluiceClient(socket: socketPath) }
 
     /// What prints to stdout.
     var printer: Printer {
@@ -53,7 +54,7 @@ struct GlobalOptions: ParsableArguments {
     }
 
     /// An environment variable that is set and not empty.
-    private static func variable(_ name: String) -> String? {
+    static func variable(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 }

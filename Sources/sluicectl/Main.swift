@@ -25,8 +25,9 @@ enum Main {
             }
         }
         guard index > 0, index < arguments.count, !arguments[index].hasPrefix("-") else { return arguments }
-        // `map` has commands of its own, which is where the options go then.
-        let end = min(index + (arguments[index] == "map" ? 2 : 1), arguments.count)
+        // Some have commands of their own, which is where the options go then.
+        let hasCommands = ["canary", "lb", "map", "rule", "socket"].contains(arguments[index])
+        let end = min(index + (hasCommands ? 2 : 1), arguments.count)
         return Array(arguments[index..<end] + arguments[..<index] + arguments[end...])
     }
 }

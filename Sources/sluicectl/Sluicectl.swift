@@ -23,7 +23,7 @@ struct Sluicectl: AsyncParsableCommand {
                 name: "Change",
                 subcommands: [
                     Plan.self, Apply.self, Adopt.self, Upgrade.self, Canary.self, Rollback.self, Detach.self,
-                    Rule.self, LoadBalancer.self, CollectGarbage.self,
+                    Rule.self, LoadBalancer.self, Socket.self, CollectGarbage.self,
                 ]),
         ])
 }

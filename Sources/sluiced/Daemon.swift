@@ -14,6 +14,8 @@ struct Daemon: Sendable {
     var policy = AccessPolicy.current()
     /// Nil for never.
     var idleExit: Duration?
+    /// What takes sockets into groups; nil where there is no socket for that.
+    var joins: JoinServer?
     var logger: Logger
 
     /// Returns when idle, or stopped by SIGTERM or SIGINT; requests under way are finished first.
@@ -30,6 +32,7 @@ struct Daemon: Sendable {
             // The idle exit closes the listener first, which ends the server: then the rest has its turn.
             .init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)
         ]
+        if let joins { services.append(.init(service: joins, successTerminationBehavior: .ignore)) }
         if let watchdog = Watchdog(manager: manager) {
             services.append(.init(service: watchdog, successTerminationBehavior: .ignore))
         }

@@ -4,7 +4,7 @@ import SluiceAPI
 
 extension Endpoint {
     /// The whole API.
-    static let all: [Endpoint] = chains + maps + live + inquiries + programs
+    static let all: [Endpoint] = chains + maps + live + inquiries + programs + sockets
 
     private static let chains: [Endpoint] = [
         .read("/openapi.json", "This API as an OpenAPI 3.1 document", answer: .map(.string)) { _ in

@@ -3,7 +3,7 @@
 extension ObjectSchema {
     /// Every object that the API takes or gives. A test holds it against what the types encode.
     static let all: [ObjectSchema] =
-        requests + chains + changes + manager + canaries + maps + live + inquiries + programs
+        requests + chains + changes + manager + canaries + maps + live + inquiries + programs + sockets
 
     static func named(_ name: String) -> ObjectSchema? {
         all.first { $0.name == name }
@@ -65,6 +65,7 @@ extension ObjectSchema {
                 .needed("notes", .array(.string), "What an operator ought to know."),
                 .optional("canary", .object("CanaryStatus"), "The generation that is tried beside the live one."),
                 .optional("gap", .object("FilteringGap"), "Absent when the chain is not known to have been off."),
+                .optional("sockets", .integer, "How many sockets are in the group; absent at other hooks."),
             ]),
         .init(
             "FilteringGap", "How long a wanted chain filtered nothing in this boot, before its root was attached.",

@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import SluiceAPI
 import SluiceCore
+import SluiceSockets
 
 @main
 struct Sluiced: AsyncParsableCommand {
@@ -20,6 +21,12 @@ struct Sluiced: AsyncParsableCommand {
 
     @Option(help: .init("Where to listen, unless systemd passed a socket.", valueName: "path"))
     var socket = SluiceClient.defaultSocket
+
+    @Option(
+        help: .init(
+            "Where sockets join groups, unless systemd passed a socket (default: \(SocketGroup.defaultPath), or with "
+                + "--socket that path and \".join\").", valueName: "path"))
+    var joinSocket: String?
 
     @Option(help: .init("The pins: a directory on a bpf file system.", valueName: "dir"))
     var bpffs = "/sys/fs/bpf/sluice"
@@ -72,9 +79,15 @@ struct Sluiced: AsyncParsableCommand {
         let listening = try ListeningSocket.open(path: socket)
         defer { listening.remove() }
         let seconds = idleExit ?? (listening.isActivated ? 60 : 0)
+        let joining = try ListeningSocket.openForJoining(
+            path: joinSocket ?? SocketGroup.path(besideAPI: socket), beside: listening)
+        defer { joining?.remove() }
         let manager = try await makeManager(logger)
-        let daemon = Daemon(
+        var daemon = Daemon(
             socket: listening, manager: manager, idleExit: seconds > 0 ? .seconds(seconds) : nil, logger: logger)
+        daemon.joins = try joining.map { joining throws(Failure) in
+            try JoinServer(socket: joining, groups: manager, logger: logger)
+        }
         try await daemon.run()
         await manager.shutdown()
     }

@@ -57,6 +57,7 @@ import Testing
     private static let everything: ChainStatus = {
         var chain = Samples.chain
         chain.canary = Samples.canary
+        chain.sockets = 2
         return chain
     }()
 
@@ -118,6 +119,8 @@ import Testing
             AttachedProgram(interface: "", hook: .xdp, position: .native, id: 1),
         ],
         "AdoptRequest": [AdoptRequest(stage: "", object: "")],
+        "SocketGroupReport": [Samples.sockets],
+        "SocketMember": [Samples.sockets.sockets[0], Samples.sockets.sockets[1]],
         "GCReport": [Samples.garbage],
         "GenerationDiff": [Samples.diff],
         "ProbeReport": [Samples.probe],

@@ -134,6 +134,17 @@ enum Samples {
             AttachedProgram(interface: "eth1", netns: "/run/netns/edge", hook: .tcx, position: .egress, id: 9),
         ], notes: ["/run/netns/far: not looked into"])
 
+    static let sockets = SocketGroupReport(
+        hook: "socket-filter:dns",
+        sockets: [
+            SocketMember(
+                transport: "udp", local: "0.0.0.0:53", state: .open, joined: "2026-01-02T03:04:05Z", byRule: true,
+                cookie: 7, inode: 4711, netns: 4_026_531_840, pid: 812, command: "named"),
+            SocketMember(
+                transport: "tcp", local: "[::]:53", state: .closing, joined: "2026-01-02T03:04:05Z", byRule: false,
+                cookie: 8, inode: 0, netns: 4_026_531_840),
+        ], missed: ["0.0.0.0:53/udp of process 9 (nsd): its filter is locked"])
+
     static let garbage = GCReport(removed: ["artifact abcd"])
 
     static let version = VersionInfo(version: "0.1.0", api: 1, pluginProtocol: 1, kernel: "6.18.0")

@@ -96,6 +96,7 @@ final class ScriptedManager: ManagerService {
             "adopt \(hook) \(request.stage) \(request.object) \(request.proceedOn) \(request.message)", Samples.change,
             by: caller)
     }
+    func sockets(_ hook: String) async throws -> SocketGroupReport { try answer("sockets \(hook)", Samples.sockets) }
     func doctor() async throws -> DoctorReport { try answer("doctor", Samples.doctor) }
     func repair(by caller: Caller) async throws -> DoctorReport { try answer("repair", Samples.doctor, by: caller) }
     func gc(by caller: Caller) async throws -> GCReport { try answer("gc", Samples.garbage, by: caller) }

@@ -2,6 +2,7 @@
 #pragma once
 
 // The kernel interfaces that Swift's Glibc module or Debian 12's headers lack, a topic a header.
+#include "descriptors.h"
 #include "events.h"
 #include "filesystems.h"
 #include "interfaces.h"
@@ -11,3 +12,4 @@
 #include "netlink.h"
 #include "packets.h"
 #include "programs.h"
+#include "socketdiag.h"

@@ -123,7 +123,7 @@ extension Manager {
 extension HookDirectory {
     /// Whether a name in a hook's folder is one that the manager gives.
     static func isKnown(_ name: String) -> Bool {
-        ["root", "link", "entry", "fallback", "state", "canary"].contains(name)
+        ["root", "link", "entry", "fallback", "state", "canary", "members", "sockets"].contains(name)
             || name.hasPrefix("foreign_") || name.hasPrefix("restore_")
             || ("gtd".contains(name.prefix(1)) && Int(name.dropFirst()) != nil)
     }

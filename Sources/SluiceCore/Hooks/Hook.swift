@@ -29,6 +29,10 @@ protocol Hook {
     /// Whether the root is attached somewhere, by what is pinned; no namespace is entered for it.
     func isAttached() throws(BPFError) -> Bool
 
+    /// Says why the root must not be taken off now: it could not be everywhere, and would do harm where it stays.
+    /// - Returns: Where it stays without harm, a line each.
+    func checkTakeOff(onFault: FaultVerdict) throws(APIErrorBody) -> [String]
+
     /// Takes the root off wherever it is, and removes what is pinned of the attachment.
     func takeOff() throws(BPFError)
 
@@ -56,6 +60,8 @@ extension Hook {
     func needsFrags() throws(APIErrorBody) -> Bool { false }
 
     func check(replace: Bool) throws(APIErrorBody) { try checkPlace() }
+
+    func checkTakeOff(onFault: FaultVerdict) throws(APIErrorBody) -> [String] { [] }
 
     func isAttached() throws(BPFError) -> Bool {
         guard Bpffs.exists(directory.link) else { return false }

@@ -167,7 +167,10 @@ extension Manager {
                 guard directory.exists else { throw notLive(id) }
                 let live = try directory.live()
                 var change = Change("detach", by: caller.name, message: request.message)
-                let notes = try takeDown(id, restoring: request.restore)
+                let onFault = try store.openGenerations(of: id.description).first { $0.state == .live }?
+                    .resolved.spec.onFault
+                let kept = try directory.attachment.checkTakeOff(onFault: onFault ?? .pass)
+                let notes = try takeDown(id, restoring: request.restore) + kept
                 record(
                     "detach", id.description, outcome: "done", by: caller.name,
                     change.told(["the chain is gone, its history is kept"] + notes))

@@ -55,7 +55,8 @@ extension Manager {
             onFault: stored?.resolved.spec.onFault.rawValue ?? "pass", stages: stages,
             rootFallbacks: (try? BPFMap.pinned(at: directory.fallback).counters(at: 0)?[0]) ?? 0,
             since: stored?.liveSince,
-            notes: notes, canary: try canaryStatus(of: hook), gap: try store.gap(of: hook.description, boot: Boot.id()))
+            notes: notes, canary: try canaryStatus(of: hook), gap: try store.gap(of: hook.description, boot: Boot.id()),
+            sockets: hook.kind == .socketFilter ? try GroupMembers(directory: directory).list().count : nil)
     }
 
     /// Why a root is not on its interface, and since when.

@@ -64,6 +64,7 @@ struct Status: AsyncParsableCommand {
         if let live = chain.live { facts.append("generation \(live)") }
         if let mode = chain.mode { facts.append("\(mode) mode") }
         facts.append("on fault: \(chain.onFault)")
+        if let sockets = chain.sockets { facts.append("\(grouped(UInt64(sockets))) socket\(sockets == 1 ? "" : "s")") }
         if let since = chain.since { facts.append("since \(since)") }
         var text = "\(style.bold(chain.hook)): \(facts.joined(separator: ", "))\n"
         if !chain.stages.isEmpty {

@@ -100,7 +100,7 @@ static long dos_live_step(__u32 index, void *context)
         return 0;
     }
     walk->matches ^= bit;
-    dos_try_live_rule(way->ctx, walk, walk->position + dos_bit_number(bit));
+    dos_try_live_rule(way->ctx, walk, walk->position + sluice_bit_number(bit));
     return 0;
 }
 

@@ -216,13 +216,13 @@ static __always_inline int dos_go_on(struct dos_way *way)
     if (walk->matches) {
         bit = walk->matches & -walk->matches;
         walk->matches ^= bit;
-        dos_take(way->ctx, walk, walk->position + dos_bit_number(bit));
+        dos_take(way->ctx, walk, walk->position + sluice_bit_number(bit));
     } else if (!few_rules && walk->summary) {
         __u32 number;
 
         bit = walk->summary & -walk->summary;
         walk->summary ^= bit;
-        number = walk->word * 64 + dos_bit_number(bit);
+        number = walk->word * 64 + sluice_bit_number(bit);
         walk->position = number * 64;
         walk->matches = dos_matches(&walk->search, number, walk->best);
     } else {

@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#include <sluice/buckets.h>
+
 /* 128 bits in network byte order; IPv4 as ::ffff:a.b.c.d. */
 struct dos_address {
     __u64 high;
@@ -208,40 +210,23 @@ struct dos_rule_count {
  * A limit. Buckets are told apart by `id` and what the masks leave of a packet's addresses: nothing is one bucket for
  * all. Rates are fixed point, so that a byte may be less than a nanosecond.
  */
-#define DOS_COST_SHIFT 20
-
-enum dos_when_full {
-    DOS_FULL_PASS,
-    DOS_FULL_DROP,
-    DOS_FULL_EVICT, /* some other bucket, which is full again then */
-};
-
 struct dos_limit {
     __u32 id; /* 0: no limit */
     __u8 by_bytes;
-    __u8 when_full;
+    __u8 when_full; /* enum sluice_when_full */
     /* Whether some of its buckets are in `known`. */
     __u8 has_known;
     __u8 reserved;
-    /* ns from one packet, or byte, to the next if they come evenly, times 2^DOS_COST_SHIFT. */
+    /* ns from one packet, or byte, to the next if they come evenly, times 2^SLUICE_COST_SHIFT. */
     __u64 cost;
     /* How many ns early a packet may come. */
     __u64 tolerance;
     struct dos_address source_v4, source_v6, destination_v4, destination_v6;
 };
 
-/*
- * Token buckets, a word each (GCRA): when the next packet is due, in the lower 46 bits of ns of CLOCK_MONOTONIC, and
- * part of the hash of its key. A bucket whose time has come is full, as all are that nobody has used: its place is
- * free. A set is a cache line, and a key has its place in one set. The time comes round every 19 hours: one that is
- * older seems in use then, for as long as a limit may put a bucket off.
- */
-#define DOS_WAYS      8
-#define DOS_TIME_BITS 46
-#define DOS_TIME_MASK ((1ull << DOS_TIME_BITS) - 1)
-
+/* A set of buckets, as <sluice/buckets.h> has them. */
 struct dos_buckets {
-    __u64 ways[DOS_WAYS];
+    __u64 ways[SLUICE_WAYS];
 };
 
 /* The bucket of a key that is known beforehand: a word that holds the time only. */

@@ -7,7 +7,7 @@ internal import StageKit
 extension Limit {
     /// Bytes of a `struct dos_limit`.
     static let size = 88
-    /// `DOS_COST_SHIFT`.
+    /// `SLUICE_COST_SHIFT`.
     private static let costShift: UInt64 = 20
 
     /// Nanoseconds from one packet or byte to the next, times 2^20.
@@ -34,7 +34,7 @@ extension Limit {
     func packed(in place: String) -> Bytes {
         var bytes = Bytes()
         bytes.append(id(in: place))
-        // In the order of enum dos_when_full.
+        // In the order of enum sluice_when_full.
         let full = UInt8(WhenFull.allCases.firstIndex(of: whenFull)!)
         bytes.append(bytes: [unit == .bytes ? 1 : 0, full, known.isEmpty ? 0 : 1, 0])
         bytes.append(cost)

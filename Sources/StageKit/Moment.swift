@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import StageKit
-
 /// A moment in UTC, to the second: `2026-11-25T18:00:00Z`.
 public struct Moment: Codable, Sendable, Hashable, CustomStringConvertible {
     /// Since 1970.

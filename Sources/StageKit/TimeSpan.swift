@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import StageKit
-
 /// How long something lasts: `30s`, `10m`, `2h` or `1d`; a number alone is of seconds.
 public struct TimeSpan: Codable, Sendable, Hashable, CustomStringConvertible {
     public let seconds: Int64

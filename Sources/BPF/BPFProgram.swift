@@ -118,6 +118,35 @@ public struct BPFProgram: ~Copyable, Sendable {
             returnValue: ran.retval, output: Array(output.prefix(Int(ran.data_size_out))), duration: ran.duration)
     }
 
+    /// Runs a program of one of the types whose context is a `struct __sk_buff` once on a packet.
+    /// - Parameter context: what the kernel is to know of the packet besides, as that struct lies in memory: the mark, the
+    ///   control words and the number of segments count, all else is 0. Then what the program left there.
+    public func testRun(packet: [UInt8], context: inout [UInt8]) throws(BPFError) -> TestRun {
+        var output = [UInt8](repeating: 0, count: packet.count + 512)
+        let fd = fd.raw
+        let (result, ran) = packet.withUnsafeBytes { input in
+            output.withUnsafeMutableBytes { space in
+                context.withUnsafeMutableBytes { context in
+                    withOptions(bpf_test_run_opts.self, size: \.sz) { options in
+                        options.pointee.repeat = 1
+                        options.pointee.data_in = input.baseAddress
+                        options.pointee.data_size_in = UInt32(input.count)
+                        options.pointee.data_out = space.baseAddress
+                        options.pointee.data_size_out = UInt32(space.count)
+                        options.pointee.ctx_in = UnsafeRawPointer(context.baseAddress)
+                        options.pointee.ctx_size_in = UInt32(context.count)
+                        options.pointee.ctx_out = context.baseAddress
+                        options.pointee.ctx_size_out = UInt32(context.count)
+                        return (bpf_prog_test_run_opts(fd, options), options.pointee)
+                    }
+                }
+            }
+        }
+        guard result == 0 else { throw BPFError("test-run", "program \"\(name)\"", errno: Errno(rawValue: -result)) }
+        return TestRun(
+            returnValue: ran.retval, output: Array(output.prefix(Int(ran.data_size_out))), duration: ran.duration)
+    }
+
     /// What says that a packet came in by an interface.
     private static func context(packet: [UInt8], interface: Int) -> xdp_md {
         var context = xdp_md()

@@ -92,6 +92,45 @@ public final class StageUnderTest {
         return Outcome(verdict: wentOn ? .next : hook.verdict(returned: run.returnValue), packet: run.output)
     }
 
+    /// What the kernel knows of a packet besides its bytes, at hooks whose context is a `struct __sk_buff`.
+    public struct PacketContext: Sendable, Equatable {
+        public var mark: UInt32
+        /// The first of the control words (`cb`), which stages hand on to those behind.
+        public var control: UInt32
+        /// How many packets it is made of, of one that has been put together.
+        public var segments: UInt32
+
+        public init(mark: UInt32 = 0, control: UInt32 = 0, segments: UInt32 = 0) {
+            (self.mark, self.control, self.segments) = (mark, control, segments)
+        }
+
+        // Where they are in the struct.
+        private static let fields: [(offset: Int, path: any WritableKeyPath<PacketContext, UInt32> & Sendable)] = [
+            (8, \.mark), (48, \.control), (164, \.segments),
+        ]
+
+        /// As the struct lies in memory.
+        var bytes: [UInt8] {
+            get {
+                var bytes = [UInt8](repeating: 0, count: 192)
+                for (offset, path) in Self.fields {
+                    bytes.replaceSubrange(offset..<offset + 4, with: BPF.bytes(of: self[keyPath: path]))
+                }
+                return bytes
+            }
+            set { for (offset, path) in Self.fields { self[keyPath: path] = Bytes(newValue).number(at: offset) } }
+        }
+    }
+
+    /// What the stage does with a packet of which more is known than its bytes.
+    /// - Parameter context: then what the stage left of it.
+    public func run(_ packet: [UInt8], context: inout PacketContext) throws -> Outcome {
+        let before = try count(.next)
+        let run = try program.testRun(packet: packet, context: &context.bytes)
+        let wentOn = try count(.next) > before
+        return Outcome(verdict: wentOn ? .next : hook.verdict(returned: run.returnValue), packet: run.output)
+    }
+
     /// Nanoseconds that the stage takes for a packet, and the kernel for running it: the mean of `count` runs.
     public func duration(_ packet: [UInt8], repeat count: Int = 1_000_000) throws -> Int {
         Int(try program.testRun(packet: packet, repeat: count).duration)

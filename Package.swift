@@ -118,6 +118,12 @@ let package = Package(
         .executableTarget(
             name: "l4lb-1_0", dependencies: ["L4LB", "StageKit"], path: "Plugins/L4LB/v1_0", swiftSettings: settings,
             plugins: ["BPFCompile"]),
+        .target(
+            name: "UDPRateLimit", dependencies: ["StageKit"], path: "Plugins/UDPRateLimit/Core",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "udp-ratelimit-1_0", dependencies: ["StageKit", "UDPRateLimit"],
+            path: "Plugins/UDPRateLimit/v1_0", swiftSettings: settings, plugins: ["BPFCompile"]),
 
         // A stage for tests only: stamps packets, checks the stamp, misbehaves on request.
         .executableTarget(
@@ -171,6 +177,10 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "UDPRateLimitTests",
+            dependencies: ["BPF", "StageKit", "StageTesting", "UDPRateLimit", "udp-ratelimit-1_0"],
+            swiftSettings: settings),
+        .testTarget(
             name: "APITests",
             dependencies: ["SluiceAPI", "sluicectl", "sluiced"], swiftSettings: settings),
         .testTarget(
@@ -178,7 +188,7 @@ let package = Package(
             dependencies: [
                 "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "SluiceSockets", "StageTesting",
                 "fixture-stage", "hook-caller", "noop", "sluicectl", "sluiced",
-                "l4lb-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
+                "l4lb-1_0", "udp-ratelimit-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),
     ],

@@ -24,6 +24,8 @@ Plugins/L4LB/Core            | StageKit | NIOCore NIOHTTP1 NIOPosix NIOSSL
 Plugins/L4LB                 | L4LB StageKit
 Plugins/BPFCompile           | | PackagePlugin
 Plugins/Noop                 | StageKit
+Plugins/UDPRateLimit/Core    | StageKit
+Plugins/UDPRateLimit         | StageKit UDPRateLimit
 Plugins/VolumetricDoS/Core   | StageKit
 Plugins/VolumetricDoS        | StageKit VolumetricDoS
 Tests/Fixtures               | StageKit

@@ -124,6 +124,12 @@ let package = Package(
         .executableTarget(
             name: "udp-ratelimit-1_0", dependencies: ["StageKit", "UDPRateLimit"],
             path: "Plugins/UDPRateLimit/v1_0", swiftSettings: settings, plugins: ["BPFCompile"]),
+        .target(
+            name: "CgroupPolicy", dependencies: ["StageKit"], path: "Plugins/CgroupPolicy/Core",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "cgroup-policy-1_0", dependencies: ["CgroupPolicy", "StageKit"],
+            path: "Plugins/CgroupPolicy/v1_0", swiftSettings: settings, plugins: ["BPFCompile"]),
 
         // A stage for tests only: stamps packets, checks the stamp, misbehaves on request.
         .executableTarget(
@@ -181,6 +187,10 @@ let package = Package(
             dependencies: ["BPF", "StageKit", "StageTesting", "UDPRateLimit", "udp-ratelimit-1_0"],
             swiftSettings: settings),
         .testTarget(
+            name: "CgroupPolicyTests",
+            dependencies: ["BPF", "CgroupPolicy", "StageKit", "StageTesting", "cgroup-policy-1_0"],
+            swiftSettings: settings),
+        .testTarget(
             name: "APITests",
             dependencies: ["SluiceAPI", "sluicectl", "sluiced"], swiftSettings: settings),
         .testTarget(
@@ -188,7 +198,7 @@ let package = Package(
             dependencies: [
                 "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "SluiceSockets", "StageTesting",
                 "fixture-stage", "hook-caller", "noop", "sluicectl", "sluiced",
-                "l4lb-1_0", "udp-ratelimit-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
+                "cgroup-policy-1_0", "l4lb-1_0", "udp-ratelimit-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),
     ],

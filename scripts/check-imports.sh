@@ -22,6 +22,8 @@ Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore SluiceObjects St
 Sources/sluice-demo          | SluiceAPI StageKit StageTesting
 Plugins/L4LB/Core            | StageKit | NIOCore NIOHTTP1 NIOPosix NIOSSL
 Plugins/L4LB                 | L4LB StageKit
+Plugins/CgroupPolicy/Core    | StageKit
+Plugins/CgroupPolicy         | CgroupPolicy StageKit
 Plugins/BPFCompile           | | PackagePlugin
 Plugins/Noop                 | StageKit
 Plugins/UDPRateLimit/Core    | StageKit

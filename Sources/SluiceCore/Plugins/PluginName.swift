@@ -56,4 +56,9 @@ enum PluginText {
         }
         return text.unicodeScalars.count > limit ? String(result) + " ..." : String(result)
     }
+
+    /// The same on one line.
+    static func line(_ text: String, limit: Int) -> String {
+        String(cleaned(text, limit: limit).map { $0.isNewline || $0 == "\t" ? " " : $0 })
+    }
 }

@@ -88,7 +88,12 @@ extension Manager {
             log: { logger.info("\($0)", metadata: ["hook": "\(key.hook)", "stage": "\(key.stage)"]) },
             services: RunSession.Services(
                 update: { [weak self] map, entries in try await self?.update(key, map: map, entries: entries) },
-                change: { [weak self] in try await self?.change(key, $0, because: $1) ?? [] }))
+                change: { [weak self] in try await self?.change(key, $0, because: $1) ?? [] },
+                report: { [weak self] in
+                    await self?.record(
+                        Store.report, key.hook.description, outcome: "done",
+                        by: "stage \(key.stage) (\(want.plugin.name) \(want.plugin.version))", $0)
+                }))
         runs[key] = LiveRun(
             session: session, generation: want.generation, artifact: want.artifact, config: want.config,
             reader: reader(for: key, want, session))

@@ -16,13 +16,17 @@ public final class RunSession: Sendable {
         public var update: @Sendable (_ map: String, _ entries: [MapEntry]) async throws -> Void
         /// Changes the live stage as an operator may; returns the summary.
         public var change: @Sendable (_ request: JSON, _ reason: String) async throws -> [String]
+        /// Adds a line to the events.
+        public var report: @Sendable (_ message: String) async -> Void
 
         public init(
             update: @escaping @Sendable (_ map: String, _ entries: [MapEntry]) async throws -> Void,
-            change: @escaping @Sendable (_ request: JSON, _ reason: String) async throws -> [String]
+            change: @escaping @Sendable (_ request: JSON, _ reason: String) async throws -> [String],
+            report: @escaping @Sendable (_ message: String) async -> Void = { _ in }
         ) {
             self.update = update
             self.change = change
+            self.report = report
         }
     }
 
@@ -46,6 +50,8 @@ public final class RunSession: Sendable {
         var lost = 0
         /// Ends the pause before a restart.
         var pause: Task<Void, any Error>?
+        /// Of all processes: one that is started again has not more.
+        var reports = ReportAllowance()
     }
 
     /// How long to wait before the next start: doubled each time, short again after a good while.
@@ -247,6 +253,7 @@ public final class RunSession: Sendable {
                 guard json["event"] != nil else { return try Self.end(json) }
                 switch try json.decode(RunMessage.self) {
                 case .log(let message): log(PluginText.cleaned(message, limit: 1000))
+                case .report(let message): await report(message)
                 case .mapUpdate(let id, let map, let entries):
                     let error = await apply(map, entries)
                     // Told to the operator as well: a plugin may not care.
@@ -262,6 +269,15 @@ public final class RunSession: Sendable {
             guard !splitter.isTooLong else { throw StageError("a line is longer than \(splitter.longest) bytes") }
         }
         return nil
+    }
+
+    /// Adds a line to the events, unless there are too many.
+    private func report(_ message: String) async {
+        guard let leftOut = state.withLock({ $0.reports.take(at: .now) }) else { return }
+        if leftOut > 0 {
+            await services.report("\(leftOut) reports were left out, as there were too many")
+        }
+        await services.report(PluginText.line(message, limit: 1000))
     }
 
     /// - Returns: What the plugin is told when the update is refused.

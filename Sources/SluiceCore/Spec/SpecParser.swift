@@ -26,30 +26,67 @@ struct SpecParser {
         let list = try parser.sequence(top["chains"]!, at: "chains")
         var chains: [ChainSpec] = []
         for (index, node) in list.enumerated() {
-            let chain = try parser.chain(node, at: "chains[\(index)]")
-            if chains.contains(where: { $0.hook == chain.hook }) {
-                throw parser.error(
-                    node, "chains[\(index)].hook",
-                    "\"\(chain.hook)\" is already the hook of another chain; a hook has one chain")
+            for (chain, place) in try parser.chains(node, at: "chains[\(index)]") {
+                if chains.contains(where: { $0.hook == chain.hook }) {
+                    throw parser.error(
+                        node, place, "\"\(chain.hook)\" is already the hook of another chain; a hook has one chain")
+                }
+                chains.append(chain)
             }
-            chains.append(chain)
         }
         guard !chains.isEmpty else { throw parser.error(root, "chains", "the list is empty; name at least one chain") }
         return chains
     }
 
-    private func chain(_ node: Node, at path: String) throws(APIErrorBody) -> ChainSpec {
+    /// The chains that one entry asks for, a chain each hook, with where the hook is named.
+    private func chains(_ node: Node, at path: String) throws(APIErrorBody) -> [(ChainSpec, place: String)] {
         let fields = try mapping(
-            node, at: path, known: ["hook", "netns", "mode", "frags", "counters", "on-fault", "stages"],
-            required: ["hook", "stages"])
-        let netns: String? = if let node = fields["netns"] { try string(node, at: "\(path).netns") } else { nil }
-        let hook: HookID
-        do {
-            hook = try HookID(parsing: string(fields["hook"]!, at: "\(path).hook"), netns: netns)
-        } catch {
-            if error.message.hasPrefix(source) { throw error }
-            throw self.error(fields["hook"]!, "\(path).hook", error.message)
+            node, at: path,
+            known: ["hook", "hooks", "place", "netns", "mode", "frags", "counters", "on-fault", "stages"],
+            required: ["stages"])
+        var chains: [(ChainSpec, place: String)] = []
+        for (hook, place) in try hooks(fields, of: node, at: path) {
+            chains.append((try chain(of: hook, fields, at: path), place))
         }
+        return chains
+    }
+
+    /// `hook: KIND:PLACE`, or `hooks: [KIND:PLACE, ...]`, or `hooks: [KIND, ...]` and `place: PLACE`.
+    private func hooks(
+        _ fields: [String: Node], of node: Node, at path: String
+    ) throws(APIErrorBody) -> [(HookID, place: String)] {
+        let netns: String? = if let node = fields["netns"] { try string(node, at: "\(path).netns") } else { nil }
+        let place: String? = if let node = fields["place"] { try string(node, at: "\(path).place") } else { nil }
+        func hook(_ node: Node, at path: String) throws(APIErrorBody) -> (HookID, place: String) {
+            let text = try string(node, at: path)
+            do {
+                return (try HookID(parsing: place.map { "\(text):\($0)" } ?? text, netns: netns), path)
+            } catch {
+                throw self.error(node, path, error.message)
+            }
+        }
+        switch (fields["hook"], fields["hooks"]) {
+        case (let one?, nil):
+            if let node = fields["place"] {
+                throw error(node, "\(path).place", "is for \"hooks\"; write \"hook\" as KIND:PLACE")
+            }
+            return [try hook(one, at: "\(path).hook")]
+        case (nil, let several?):
+            let list = try sequence(several, at: "\(path).hooks")
+            guard !list.isEmpty else {
+                throw error(several, "\(path).hooks", "the list is empty; name a hook at least")
+            }
+            var hooks: [(HookID, place: String)] = []
+            for (index, node) in list.enumerated() { hooks.append(try hook(node, at: "\(path).hooks[\(index)]")) }
+            return hooks
+        case (nil, nil):
+            throw error(node, path, "the key \"hook\" is missing; or \"hooks\", for several with the same stages")
+        case (.some, let several?):
+            throw error(several, "\(path).hooks", "give \"hook\" or \"hooks\", not both")
+        }
+    }
+
+    private func chain(of hook: HookID, _ fields: [String: Node], at path: String) throws(APIErrorBody) -> ChainSpec {
         var chain = ChainSpec(hook: hook, stages: [])
         let modes = AttachMode.choices(at: hook.kind)
         for (key, isKnown) in [("mode", !modes.isEmpty), ("frags", hook.kind == .xdp)] {

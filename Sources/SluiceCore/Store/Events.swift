@@ -5,6 +5,9 @@ internal import SluiceAPI
 
 extension Store {
     static let eventsKept = 100_000
+    /// Of what stages report, which must not push out what people did.
+    static let reportsKept = 20_000
+    static let report = "report"
 
     /// Adds to the audit trail.
     func record(
@@ -18,15 +21,24 @@ extension Store {
         _ action: String, _ hook: String?, outcome: String, author: String, _ message: String, in db: Database
     ) throws -> Event {
         let time = timestamp()
-        // The newest are kept; a stage's `run` may add some every second.
-        try db.execute(
-            sql: "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", arguments: [eventsKept])
         try db.execute(
             sql: "INSERT INTO event (time, action, hook, outcome, author, message) VALUES (?, ?, ?, ?, ?, ?)",
             arguments: [time, action, hook, outcome, author, message])
+        let id = db.lastInsertedRowID
+        if id.isMultiple(of: 256) { try prune(db) }
         return Event(
-            id: db.lastInsertedRowID, time: time, action: action, hook: hook, outcome: outcome, author: author,
-            message: message)
+            id: id, time: time, action: action, hook: hook, outcome: outcome, author: author, message: message)
+    }
+
+    /// The newest are kept; a stage's `run` may add some every second.
+    private static func prune(_ db: Database) throws {
+        for (which, kept) in [("=", reportsKept), ("<>", eventsKept)] {
+            try db.execute(
+                sql: """
+                    DELETE FROM event WHERE action \(which) ? AND id <= (
+                        SELECT id FROM event WHERE action \(which) ? ORDER BY id DESC LIMIT 1 OFFSET ?)
+                    """, arguments: [report, report, kept])
+        }
     }
 
     /// The newest event of a hook; nil when there is none.

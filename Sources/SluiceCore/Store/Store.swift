@@ -116,7 +116,8 @@ struct Store {
                         milliseconds REAL NOT NULL,
                         until TEXT NOT NULL
                     ) STRICT;
-                    -- The audit trail: never changed, only added to; the newest 100,000 are kept.
+                    -- The audit trail: never changed, only added to; the newest 100,000 are kept, and of what
+                    -- stages report the newest 20,000.
                     CREATE TABLE event (
                         id INTEGER PRIMARY KEY AUTOINCREMENT,
                         time TEXT NOT NULL,

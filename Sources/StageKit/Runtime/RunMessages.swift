@@ -6,6 +6,8 @@ public enum RunMessage: Sendable, Equatable {
     case mapUpdate(id: Int, map: String, entries: [MapEntry])
     /// A line for the manager's log.
     case log(String)
+    /// A line for the events.
+    case report(String)
     /// The answer to the question `id`.
     case answer(id: Int, Result<StageTable, StageError>)
     /// Change the live stage; `id` is the plugin's and returns in the acknowledgement.
@@ -14,7 +16,7 @@ public enum RunMessage: Sendable, Equatable {
 
 extension RunMessage: Codable {
     private enum Name: String, Codable, CaseIterable {
-        case log, answer, change
+        case log, report, answer, change
         case mapUpdate = "map-update"
     }
 
@@ -27,6 +29,7 @@ extension RunMessage: Codable {
         _ = try container.decode(Int.self, forKey: .sluice)
         switch try container.decode(Name.self, forKey: .event) {
         case .log: self = .log(try container.decode(String.self, forKey: .message))
+        case .report: self = .report(try container.decode(String.self, forKey: .message))
         case .mapUpdate:
             self = .mapUpdate(
                 id: try container.decode(Int.self, forKey: .id), map: try container.decode(String.self, forKey: .map),
@@ -54,6 +57,9 @@ extension RunMessage: Codable {
         switch self {
         case .log(let message):
             try container.encode(Name.log, forKey: .event)
+            try container.encode(message, forKey: .message)
+        case .report(let message):
+            try container.encode(Name.report, forKey: .event)
             try container.encode(message, forKey: .message)
         case .mapUpdate(let id, let map, let entries):
             try container.encode(Name.mapUpdate, forKey: .event)

@@ -47,7 +47,7 @@ import Testing
                     }
                     guard request["add"] != nil else { throw StageError("nothing to add", at: "add") }
                     return ["added it"]
-                }))
+                }, report: { record.add("report \($0)") }))
     }
 
     /// Repeats what it is told, and sends an update for each generation.
@@ -87,6 +87,36 @@ import Testing
                 "log its map update 2 was refused: no map \"wrong\"", "log refused", "log stopping",
             ])
         #expect(await folder.nothingRemains())
+    }
+
+    @Test func reportsAreBoundedAndWhatIsLeftOutIsCounted() async throws {
+        let record = Record()
+        let session = session(
+            #"""
+            read -r request; read -r live
+            printf '{"sluice":1,"event":"report","message":"one\\u0007\\nline"}\n'
+            number=0
+            while [ $number -lt 500 ]; do
+                printf '{"sluice":1,"event":"report","message":"%s"}\n' $number
+                number=$((number + 1))
+            done
+            sleep 0.3
+            printf '{"sluice":1,"event":"report","message":"last"}\n'
+            while read -r line; do case $line in *stop*) exit ;; esac; done
+            """#, record)
+        async let end: Void = session.supervise()
+        #expect(await record.wait(for: "report last"))
+        session.stop()
+        await end
+        let reports = record.all.filter { $0.hasPrefix("report") }
+        let first = try #require(reports.first)
+        #expect(first.hasPrefix("report one") && !first.contains("\n") && !first.contains("\u{7}"), "\(record.all)")
+        let told = reports.count { Int($0.dropFirst("report ".count)) != nil }
+        #expect((49...80).contains(told), "\(told)")
+        let leftOut = reports.compactMap { line in
+            line.hasSuffix(" reports were left out, as there were too many") ? Int(line.split(separator: " ")[1]) : nil
+        }
+        #expect(leftOut.reduce(0, +) + told == 500)
     }
 
     @Test func startsAgainWithTheLiveGeneration() async throws {

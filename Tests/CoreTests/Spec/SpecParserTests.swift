@@ -56,7 +56,46 @@ import Testing
         #expect(chain.mode == .native && chain.frags == nil && chain.counters && chain.onFault == .pass)
     }
 
+    @Test func severalHooksHaveTheSameStages() throws {
+        let chains = try parse(
+            """
+            chains:
+              - hooks: [cgroup-connect4, cgroup-connect6, sockops]
+                place: dns.service
+                on-fault: drop
+                stages: [{name: a, plugin: noop}]
+              - hooks: ["xdp:eth0@edge", "tc-egress:eth0@edge"]
+                mode: auto
+                stages: [{name: a, plugin: noop}]
+            """)
+        #expect(
+            chains.map(\.hook) == [
+                "cgroup-connect4:dns.service", "cgroup-connect6:dns.service", "sockops:dns.service", "xdp:eth0@edge",
+                "tc-egress:eth0@edge",
+            ])
+        #expect(chains.prefix(3).allSatisfy { $0.onFault == .drop && $0.stages == chains[0].stages })
+        #expect(chains[4].mode == .auto)
+    }
+
     @Test(arguments: [
+        (
+            "chains: [{hook: xdp:a, hooks: [xdp:b], stages: []}]",
+            "chains[0].hooks: give \"hook\" or \"hooks\", not both"
+        ),
+        ("chains: [{hooks: [], stages: []}]", "chains[0].hooks: the list is empty"),
+        ("chains: [{hook: xdp:a, place: b, stages: []}]", "chains[0].place: is for \"hooks\""),
+        (
+            "chains:\n  - hooks:\n    - sockops\n    - tcp\n    place: a.service\n    stages: [{name: a, plugin: a}]",
+            "edge.yaml:4: chains[0].hooks[1]: hook \"tcp:a.service\": there is no hook kind \"tcp\""
+        ),
+        (
+            "chains: [{hooks: [sockops, sockops], place: a.service, stages: [{name: a, plugin: a}]}]",
+            "chains[0].hooks[1]: \"sockops:a.service\" is already the hook of another chain"
+        ),
+        (
+            "chains: [{hooks: [xdp, sockops], place: a.service, mode: auto, stages: [{name: a, plugin: a}]}]",
+            "chains[0].mode: a hook of kind sockops has no mode; leave it out"
+        ),
         ("chains: 1", "edge.yaml:1: chains: expected a list"),
         ("chain: []", "edge.yaml:1: unknown key \"chain\"; known: chains"),
         ("chains: [{stages: []}]", "edge.yaml:1: chains[0]: the key \"hook\" is missing"),

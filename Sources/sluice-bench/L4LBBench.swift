@@ -66,14 +66,16 @@ enum L4LBBench {
             figures.append(
                 try compare("VIP, gue, one flow, \(name)", segment, .encapsulates(40), root, verdict: .tx))
         }
-        // One of four servers drains: half of all entries have it in the first two ranks.
+        // Of four servers, each entry ranks all: in half of them the one that is unusual is of the first two.
         try site.apply(spec("gue", servers: 4))
-        try site.must("lb", "drain", "xdp:edge0", "lb", "edge2")
-        let root = try BPFProgram.pinned(at: "\(site.hookFolder)/root")
-        figures.append(
-            try compare(
-                "VIP, gue, 128 Ki random flows, one of four drains", segment, flows: .random(1 << 17),
-                .encapsulates(40), root, verdict: .tx))
+        for (name, verb) in [("drains", "drain"), ("is down", "down")] {
+            try site.must("lb", verb, "xdp:edge0", "lb", "edge2")
+            let root = try BPFProgram.pinned(at: "\(site.hookFolder)/root")
+            figures.append(
+                try compare(
+                    "VIP, gue, 128 Ki random flows, one of four \(name)", segment, flows: .random(1 << 17),
+                    .encapsulates(40), root, verdict: .tx, goal: "at most 85"))
+        }
         return figures
     }
 

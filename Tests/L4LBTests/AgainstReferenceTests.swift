@@ -58,6 +58,35 @@ struct AgainstReferenceTests {
         }
     }
 
+    /// All that each of up to four servers can be, together: there are short cuts for what is usual.
+    @Test(arguments: 1...4)
+    func everySetOfStates(count: Int) throws {
+        let kinds: [(state: ReferenceSelection.State, weight: Int)] = [
+            (.active, 32768), (.filling, 32768), (.draining, 32768), (.down, 32768), (.active, 16384),
+        ]
+        let configuration = Configuration.sample(servers: count, entries: 256)
+        let stage = try StageUnderTest(configuration.plan(), objects: StageUnderTest.objects(of: "l4lb-1_0"))
+        var random = SeededGenerator(seed: UInt64(count))
+        let sets = (0..<count).reduce(1) { product, _ in product * kinds.count }
+        for set in 0..<sets {
+            var (words, entries, rest) = ([Int: ReferenceSelection.Word](), [MapEntry](), set)
+            for server in configuration.servers {
+                let kind = kinds[rest % kinds.count]
+                rest /= kinds.count
+                words[server.number] = .init(state: kind.state, weight: kind.weight)
+                let word = UInt64(server.tag) << 32 | UInt64(kind.state.rawValue) << 16 | UInt64(kind.weight)
+                entries.append(MapEntry(key: Bytes(number: UInt32(server.number)), value: Bytes(number: word)))
+            }
+            try stage.make(StageChange(updates: [MapUpdate(map: "servers_live", entries: entries)], summary: []))
+            let reference = ReferenceBalancer(configuration, words: words)
+            for _ in 0..<10 {
+                let frame = random.flow(to: configuration).frame
+                let outcome = try stage.run(frame)
+                #expect(outcome.packet == reference.take(frame).frame, "\(words)")
+            }
+        }
+    }
+
     /// That the frames above are worth something: all that can become of one without sockets does, often enough.
     @Test func randomFramesReachEverything() {
         var seen: [Outcome: Int] = [:]

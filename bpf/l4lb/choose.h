@@ -218,10 +218,47 @@ static __always_inline __u64 l4lb_is_down(__u64 word)
     return word & word >> 1 & 1 << 16;
 }
 
+/* What is unusual of an entry: in 24 bits each that of ranks 0 and 1, then whether ranks 2 and 3 are down. */
+#define L4LB_UNUSUAL_BITS  24
+#define L4LB_UNUSUAL_THIRD (1ull << 2 * L4LB_UNUSUAL_BITS)
+
+/*
+ * Most often it is one server, and that drains or is down, while the others are as usual. Of TCP, one that drains and
+ * the next in the ranking change places, and one that is down is left out: what l4lb_order finds too, in far more time.
+ * 0 if it is so.
+ */
+static __always_inline int l4lb_pass_over(__u64 *ranks, __u64 unusual)
+{
+    /* All ones if it is not rank 0; the place of its number in the ranking, and of what is unusual of it. */
+    __u64 is_behind = ~l4lb_if_zero(unusual >> L4LB_UNUSUAL_BITS), word;
+    __u64 place = 16 & is_behind, state = unusual >> (L4LB_UNUSUAL_BITS & is_behind);
+    __u32 third = *ranks >> 32 & 0xffff, other = *ranks >> place >> 16 & 0xffff;
+
+    if (unusual == L4LB_UNUSUAL_THIRD || unusual == L4LB_UNUSUAL_THIRD << 1) {
+        /* Two before it take the flow. */
+        place = 32 + 16 * (unusual >> (2 * L4LB_UNUSUAL_BITS + 1));
+        state = L4LB_DOWN << 16;
+    } else if (unusual != state << (L4LB_UNUSUAL_BITS & is_behind) || !other || l4lb_read_word(&third, &word) ||
+               l4lb_is_special(word) & ~l4lb_if_zero(third)) {
+        return -1;
+    }
+    if (state == L4LB_DOWN << 16) {
+        __u64 before = (1ull << place) - 1;
+
+        *ranks = (*ranks & before) | (*ranks >> 16 & ~before);
+        return 0;
+    }
+    if (state != L4LB_DRAINING << 16)
+        return -1;
+    other ^= *ranks >> place & 0xffff;
+    *ranks ^= (other | (__u64)other << 16) << place;
+    return 0;
+}
+
 /* The servers to ask for a packet's flow; 0 if there is any. */
 static __always_inline int l4lb_choose(struct l4lb_packet *packet, __u32 table, __u32 mask, __u32 hops)
 {
-    __u64 ranks = l4lb_ranks_of(table, packet->hash >> 32 & mask), special = 0, word;
+    __u64 ranks = l4lb_ranks_of(table, packet->hash >> 32 & mask), unusual = 0, word;
     int single = packet->flow.protocol == IPPROTO_UDP || !hops;
     __u32 number;
 
@@ -234,16 +271,17 @@ static __always_inline int l4lb_choose(struct l4lb_packet *packet, __u32 table, 
         if (l4lb_read_word(&number, &word))
             return -1;
         /* Whoever comes behind two that take the flow may be anything but down. */
-        special |= rank < 2 ? l4lb_is_special(word) & ~l4lb_if_zero(number) : l4lb_is_down(word);
+        unusual |= rank < 2 ? (l4lb_is_special(word) & ~l4lb_if_zero(number)) << (rank * L4LB_UNUSUAL_BITS)
+                            : l4lb_is_down(word) << (2 * L4LB_UNUSUAL_BITS - 18 + rank);
         if (!rank && single) {
-            if (special)
+            if (unusual)
                 break;
             /* It has all of them, and nobody else need be asked. */
             packet->way.all = number;
             return 0;
         }
     }
-    if (special)
+    if (unusual && (single || l4lb_pass_over(&ranks, unusual)))
         return l4lb_order(packet, table, mask, hops);
     packet->way.all = ranks & ~0ull >> (16 * ((L4LB_HOPS - hops) & L4LB_HOPS));
     return 0;

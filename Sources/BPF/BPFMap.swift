@@ -138,7 +138,10 @@ public struct BPFMap: ~Copyable, Sendable {
 
     /// A key's value, nil when it has none. For a program array: the program's id.
     public func lookup(key: [UInt8]) throws(BPFError) -> [UInt8]? {
-        try lookupRaw(key: key, size: valueSize)
+        guard !type.isPerCPU else {
+            throw BPFError("look up in", "map \"\(name)\"", cause: "each CPU has a value of its own")
+        }
+        return try lookupRaw(key: key, size: valueSize)
     }
 
     /// A key's value on each possible CPU, for per-CPU maps; nil when it has none.

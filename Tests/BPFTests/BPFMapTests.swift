@@ -32,6 +32,8 @@ extension BPFTests {
             try map.update(key: Self.zero, value: bytes(of: UInt64(3)) + bytes(of: UInt64(5)))
             let cpus = UInt64(BPFMap.possibleCPUs)
             #expect(try map.lookupPerCPU(key: Self.zero)?.count == BPFMap.possibleCPUs)
+            // The kernel would write behind the end of one value.
+            #expect(throws: BPFError.self) { try map.lookup(key: Self.zero) }
             #expect(try map.counters(at: 0) == [3 * cpus, 5 * cpus])
             #expect(try map.counters(at: 2) == nil)
         }

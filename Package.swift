@@ -96,8 +96,11 @@ let package = Package(
         .executableTarget(
             name: "noop", dependencies: ["StageKit"], path: "Plugins/Noop", swiftSettings: settings,
             plugins: ["BPFCompile"]),
+        // What plugins that sample packets have in common.
         .target(
-            name: "VolumetricDoS", dependencies: ["StageKit"], path: "Plugins/VolumetricDoS/Core",
+            name: "PacketSamples", dependencies: ["StageKit"], path: "Plugins/PacketSamples", swiftSettings: settings),
+        .target(
+            name: "VolumetricDoS", dependencies: ["PacketSamples", "StageKit"], path: "Plugins/VolumetricDoS/Core",
             swiftSettings: settings),
         .executableTarget(
             name: "volumetric-dos-1_0", dependencies: ["StageKit", "VolumetricDoS"],
@@ -172,7 +175,8 @@ let package = Package(
         .testTarget(
             name: "VolumetricDoSTests",
             dependencies: [
-                "BPF", "StageKit", "StageTesting", "VolumetricDoS", "volumetric-dos-1_0", "volumetric-dos-1_1",
+                "BPF", "PacketSamples", "StageKit", "StageTesting", "VolumetricDoS", "volumetric-dos-1_0",
+                "volumetric-dos-1_1",
             ],
             swiftSettings: settings),
         .testTarget(

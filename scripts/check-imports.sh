@@ -20,6 +20,7 @@ Sources/sluiced              | CKernel CSystemd SluiceAPI SluiceCore SluiceSocke
 Sources/sluicectl            | SluiceAPI SluiceSockets | ArgumentParser Yams
 Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore SluiceObjects StageKit StageTesting
 Sources/sluice-demo          | SluiceAPI StageKit StageTesting
+Plugins/PacketSamples        | StageKit
 Plugins/L4LB/Core            | StageKit | NIOCore NIOHTTP1 NIOPosix NIOSSL
 Plugins/L4LB                 | L4LB StageKit
 Plugins/CgroupPolicy/Core    | StageKit
@@ -28,7 +29,7 @@ Plugins/BPFCompile           | | PackagePlugin
 Plugins/Noop                 | StageKit
 Plugins/UDPRateLimit/Core    | StageKit
 Plugins/UDPRateLimit         | StageKit UDPRateLimit
-Plugins/VolumetricDoS/Core   | StageKit
+Plugins/VolumetricDoS/Core   | PacketSamples StageKit
 Plugins/VolumetricDoS        | StageKit VolumetricDoS
 Tests/Fixtures               | StageKit
 Tests/Fixtures/HookCaller    | BPF CKernel StageKit | ArgumentParser

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
 public import StageKit
 
 extension Configuration {

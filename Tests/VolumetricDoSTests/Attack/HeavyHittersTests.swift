@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PacketSamples
 import StageKit
 import StageTesting
 import Testing
@@ -107,7 +108,7 @@ struct HeavyHittersTests {
         }
         #expect(sources.count > 140_000)
         #expect(MemoryLayout<Observation>.stride == 64)
-        #expect(watch.sampleCount <= 8 * SampleWindow.samplesPerStep)
+        #expect(watch.sampleCount <= 8 * SampleWindow<Observation>.samplesPerStep)
         // What is kept speaks for what is not.
         let table = try watch.answer(["top": "protocols"], at: 1.999)
         guard case .integer(let rate) = table.rows[0][1] else { throw StageError("no number") }

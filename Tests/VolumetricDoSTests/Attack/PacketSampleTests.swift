@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PacketSamples
 import StageKit
 import StageTesting
 import Testing
@@ -63,7 +64,8 @@ struct PacketSampleTests {
         var weights = SampleWeights()
         let frame = Packet.bytes(.ethernet(), .ipv4(from: "10.0.0.1", to: "10.0.0.2"), .udp(from: 1, to: 2))
         func weight(_ seen: UInt64, _ cpu: UInt32) throws -> Double {
-            weights.weight(of: try #require(PacketSample(.sample(frame, seen: seen, cpu: cpu))))
+            let sample = try #require(PacketSample(.sample(frame, seen: seen, cpu: cpu)))
+            return weights.weight(cpu: sample.cpu, seen: sample.seen)
         }
         #expect(try weight(5000, 0) == 1)
         #expect(try weight(100, 1) == 1)

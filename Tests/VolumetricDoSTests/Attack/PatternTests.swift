@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PacketSamples
 import StageKit
 import StageTesting
 import Testing

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
 internal import StageKit
 
 /// Notices attacks in the samples, finds rules against them, and keeps those up as long as the attacks go on.
@@ -48,7 +49,7 @@ struct AttackFinder {
     }
 
     /// To be called a few times a second.
-    mutating func step(_ window: SampleWindow, at time: Double) -> [AutoAction] {
+    mutating func step(_ window: SampleWindow<Observation>, at time: Double) -> [AutoAction] {
         var actions = expire(at: time)
         let recent = window.last(Self.seconds, at: time).filter { $0.isIP && $0.outcome != .exempt }
         actions += renew(recent, at: time)
@@ -120,7 +121,8 @@ struct AttackFinder {
 
     // MARK: Rules that are missing
 
-    private mutating func look(_ recent: Traffic, _ window: SampleWindow, at time: Double) -> [AutoAction] {
+    private mutating func look(_ recent: Traffic, _ window: SampleWindow<Observation>, at time: Double) -> [AutoAction]
+    {
         // Of less than this no rate is known well.
         guard recent.seconds >= Self.patience else { return [] }
         // What rules of this very step hold is taken out as they are found.
@@ -167,7 +169,7 @@ struct AttackFinder {
     }
 
     private mutating func add(
-        _ found: [Finding], _ target: Targets.Target, _ window: SampleWindow, at time: Double
+        _ found: [Finding], _ target: Targets.Target, _ window: SampleWindow<Observation>, at time: Double
     ) -> [AutoAction] {
         guard !found.isEmpty else { return [] }
         // An attack that has just begun is larger than the mean of some seconds says.
@@ -201,17 +203,17 @@ struct AttackFinder {
     // MARK: What is usual
 
     /// Hands on what is old enough to the baseline, unless something was not explained then or soon after.
-    private mutating func learn(_ window: SampleWindow, at time: Double) {
+    private mutating func learn(_ window: SampleWindow<Observation>, at time: Double) {
         guard let began = window.began else { return }
         let last = Int(time) - Self.quiet - 1
         // Of the second in which samples began there are not all; and what the window has forgotten is not to be had.
-        let first = max(began / SampleWindow.stepsPerSecond + 1, (learnt ?? -1) + 1, last - 3)
+        let first = max(began / SampleWindow<Observation>.stepsPerSecond + 1, (learnt ?? -1) + 1, last - 3)
         guard first <= last else { return }
         for second in first...last {
             learnt = second
             guard trouble < Double(second) else { continue }
-            let start = second * SampleWindow.stepsPerSecond
-            let samples = window.samples(of: start...start + SampleWindow.stepsPerSecond - 1)
+            let start = second * SampleWindow<Observation>.stepsPerSecond
+            let samples = window.samples(of: start...start + SampleWindow<Observation>.stepsPerSecond - 1)
             baseline.add(second: samples.filter { $0.isIP && $0.outcome == .passed && !isHeld($0) })
         }
     }

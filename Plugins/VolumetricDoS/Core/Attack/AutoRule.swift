@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
 internal import StageKit
 
 /// A rule that auto mode proposes, or has had installed.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
+
 /// What usually passes: samples of the quiet seconds, as many of each, up to as many seconds as are to be learnt from.
 ///
 /// It never has more than 65,536 samples of 64 bytes: 4.2 MB.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
+
 /// What a pattern is looked for in: traffic to a target, and what is known of the traffic that is to be spared.
 struct Evidence {
     /// What passes to the target.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
+
 /// A pattern that holds an attack, or a part of it, and what is known of it.
 struct Finding {
     let pattern: Pattern

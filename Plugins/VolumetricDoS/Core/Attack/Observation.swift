@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
 internal import StageKit
 
 /// A sampled packet as it is kept: 64 bytes, and quick to match.
-struct Observation {
+struct Observation: WeighedPacket {
     var source: UInt128
     var destination: UInt128
     /// How many packets it stands for.
@@ -64,6 +65,7 @@ struct Observation {
     var isIPv4: Bool { family == 4 }
     var sourceAddress: AddressBits { AddressBits(bits: source, isIPv4: isIPv4) }
     var destinationAddress: AddressBits { AddressBits(bits: destination, isIPv4: isIPv4) }
+    var isDropped: Bool { outcome == .dropped }
     var outcome: Reason.Outcome { Reason(rawValue: Int(reason))?.outcome ?? .exempt }
 
     /// A field that rules can ask for; nil where the packet has not got it, or it cannot be seen.
@@ -85,4 +87,17 @@ struct Observation {
 /// What tells packets apart, besides addresses.
 enum Feature: CaseIterable {
     case `protocol`, fragment, sourcePort, destinationPort, icmpType, tcpFlags, length, ttl
+}
+
+/// Samples of a while.
+typealias Traffic = PacketSamples.Traffic<Observation>
+
+extension Traffic {
+    /// Packets a second of each value.
+    func rates(by feature: Feature) -> [UInt32: Double] {
+        samples.reduce(into: [:]) { rates, observation in
+            guard let value = observation.value(feature) else { return }
+            rates[value, default: 0] += observation.packets / seconds
+        }
+    }
 }

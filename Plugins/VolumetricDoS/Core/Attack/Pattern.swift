@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
 internal import StageKit
 
 /// What packets of an attack have in common: a rule before it has a name.

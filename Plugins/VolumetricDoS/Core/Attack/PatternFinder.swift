@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
+
 /// Finds what the packets of an attack have in common that the bystanders have not.
 ///
 /// An attack may consist of several kinds of packets, told apart by protocol first. Of each kind the conditions are

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
+
 /// Finds prefixes that hold the sources of an attack and leave out bystanders: the widest that have no bystanders in
 /// them, each cut down to what the attack really comes from.
 struct SourceCover {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
+
 /// Finds destinations that more passes to than should: addresses, and prefixes of them where the attack goes to many.
 struct Targets {
     let configuration: AutoConfiguration

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
 public import StageKit
 
 /// What `run` of the stage knows of its traffic: the samples of the last seconds, and, in auto mode, attacks.
 ///
 /// Times are seconds on a clock that does not jump, from 0 on, never less than before.
 public struct TrafficWatch: Sendable {
-    /// What asks for the rules of auto mode.
-    static let proposals = "proposals"
     private static let seconds = 10.0
     /// What comes earlier may have waited in the ring buffer for who knows how long.
     private static let settled = 1.0
 
-    private var window = SampleWindow()
+    private var window = SampleWindow<Observation>()
     private var weights = SampleWeights()
     private var finder: AttackFinder?
     private var lost = 0
@@ -28,7 +27,7 @@ public struct TrafficWatch: Sendable {
         self.lost += lost
         for record in records {
             guard let sample = PacketSample(record) else { continue }
-            let weight = weights.weight(of: sample)
+            let weight = weights.weight(cpu: sample.cpu, seen: sample.seen)
             if time >= Self.settled { window.add(Observation(sample, packets: weight), at: time) }
         }
     }
@@ -52,14 +51,13 @@ public struct TrafficWatch: Sendable {
     /// Answers `{"top": "sources"}` and so on, and `{"top": "proposals"}`.
     /// - Throws: ``StageError`` that names what can be asked.
     public func answer(_ question: JSON, at time: Double) throws -> StageTable {
-        if question["top"] == .string(Self.proposals) {
+        let question = try question.decode(TopQuestion<TopSubject>.self)
+        guard var table = Ranking(window.last(Self.seconds, at: time)).table(question.subject, question.limit) else {
             guard let finder else {
                 throw StageError("the stage's configuration has no auto: to propose rules", at: "top")
             }
             return finder.table(at: time)
         }
-        var table = HeavyHitters(traffic: window.last(Self.seconds, at: time)).table(
-            try question.decode(TopQuestion.self))
         if lost > 0 { table.notes.append("\(lost) samples were lost since the start") }
         return table
     }

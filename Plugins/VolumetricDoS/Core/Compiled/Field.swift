@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
 internal import StageKit
 
 /// What rules look at: `enum dos_field_number` of bpf/volumetric-dos/types.h, in its order.
@@ -106,9 +107,4 @@ extension IPPrefix {
         let span = length == 0 ? domain.last : (UInt128(1) << UInt128(bits - length)) - 1
         return [Interval(first, first + span)]
     }
-}
-
-extension IPAddress {
-    /// 32 or 128 bits.
-    var number: UInt128 { bytes.reduce(0) { $0 << 8 | UInt128($1) } }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import PacketSamples
 public import StageKit
 
 /// TCP flags that must be set, and others that must not: `syn,!ack`.
@@ -12,11 +13,6 @@ public struct FlagsMatch: Codable, Sendable, Hashable, CustomStringConvertible {
         self.unset = unset
     }
 
-    private static let names: [(name: String, flag: TCPFlags)] = [
-        ("fin", .fin), ("syn", .syn), ("rst", .rst), ("psh", .psh), ("ack", .ack), ("urg", .urg), ("ece", .ece),
-        ("cwr", .cwr),
-    ]
-
     /// - Throws: ``StageError`` for a flag that is none, or that must be set and not set.
     public init(_ text: String) throws(StageError) {
         var set: TCPFlags = []
@@ -24,8 +20,8 @@ public struct FlagsMatch: Codable, Sendable, Hashable, CustomStringConvertible {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let word = part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()
             let name = String(word.first == "!" ? word.dropFirst() : word[...])
-            guard let flag = Self.names.first(where: { $0.name == name })?.flag else {
-                let known = Self.names.map(\.name).joined(separator: ", ")
+            guard let flag = TCPFlags.names.first(where: { $0.name == name })?.flag else {
+                let known = TCPFlags.names.map(\.name).joined(separator: ", ")
                 throw StageError("\"\(text)\": expected flags such as \"syn,!ack\", of \(known)")
             }
             if word.first == "!" { unset.insert(flag) } else { set.insert(flag) }
@@ -41,7 +37,7 @@ public struct FlagsMatch: Codable, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String {
-        let words = Self.names.compactMap { name, flag in
+        let words = TCPFlags.names.compactMap { name, flag in
             set.contains(flag) ? name : unset.contains(flag) ? "!\(name)" : nil
         }
         return words.joined(separator: ",")

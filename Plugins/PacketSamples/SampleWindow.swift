@@ -3,34 +3,36 @@
 /// The samples of the last ten seconds, in steps of a quarter of a second.
 ///
 /// Of a step 2048 samples are kept at most (of more, a random choice that stands for all of them), so that it never has
-/// more than 40 * 2048 samples of 64 bytes: 5.2 MB, whatever the traffic.
-struct SampleWindow {
-    static let stepsPerSecond = 4
-    static let steps = 40
-    static let samplesPerStep = 2048
+/// more than 40 * 2048 samples: 5.2 MB of 64 bytes each, whatever the traffic.
+public struct SampleWindow<Packet: WeighedPacket>: Sendable {
+    public static var stepsPerSecond: Int { 4 }
+    public static var steps: Int { 40 }
+    public static var samplesPerStep: Int { 2048 }
 
     private struct Step {
         var number = Int.min
-        var samples: [Observation] = []
+        var samples: [Packet] = []
         /// How many came, and how many packets they stood for.
         var taken = 0
         var packets = 0.0
 
         /// What each sample that was kept stands for more, because others were not.
         var scale: Double {
-            taken <= samples.count ? 1 : packets / max(1, samples.reduce(0) { $0 + $1.packets })
+            taken <= samples.count ? 1 : packets / max(1, samples.packets)
         }
     }
 
     private var ring = [Step](repeating: Step(), count: steps)
     private var random = SplitMix()
     /// The step of the first sample.
-    private(set) var began: Int?
+    public private(set) var began: Int?
 
-    static func step(at time: Double) -> Int { Int((time * Double(stepsPerSecond)).rounded(.down)) }
+    public init() {}
+
+    public static func step(at time: Double) -> Int { Int((time * Double(stepsPerSecond)).rounded(.down)) }
 
     /// - Parameter time: Seconds, never less than before.
-    mutating func add(_ observation: Observation, at time: Double) {
+    public mutating func add(_ packet: Packet, at time: Double) {
         let number = Self.step(at: time)
         let place = number % Self.steps
         if began == nil { began = number }
@@ -40,18 +42,18 @@ struct SampleWindow {
             (ring[place].taken, ring[place].packets) = (0, 0)
         }
         ring[place].taken += 1
-        ring[place].packets += observation.packets
+        ring[place].packets += packet.packets
         if ring[place].samples.count < Self.samplesPerStep {
-            ring[place].samples.append(observation)
+            ring[place].samples.append(packet)
         } else {
             // Each that came is kept with the same probability.
             let other = Int.random(in: 0..<ring[place].taken, using: &random)
-            if other < Self.samplesPerStep { ring[place].samples[other] = observation }
+            if other < Self.samplesPerStep { ring[place].samples[other] = packet }
         }
     }
 
     /// The samples of the last `seconds`, without the step that is not over yet. Of less right after the start.
-    func last(_ seconds: Double, at time: Double) -> Traffic {
+    public func last(_ seconds: Double, at time: Double) -> Traffic<Packet> {
         let newest = Self.step(at: time) - 1
         let count = min(Self.steps - 1, max(1, Int((seconds * Double(Self.stepsPerSecond)).rounded())))
         let oldest = max(newest - count + 1, began ?? newest)
@@ -61,8 +63,8 @@ struct SampleWindow {
     }
 
     /// The samples of some steps, as far as they are still there.
-    func samples(of steps: ClosedRange<Int>) -> [Observation] {
-        var samples: [Observation] = []
+    public func samples(of steps: ClosedRange<Int>) -> [Packet] {
+        var samples: [Packet] = []
         for step in ring where steps.contains(step.number) {
             let scale = step.scale
             samples += scale == 1 ? step.samples : step.samples.map { $0.scaled(scale) }
@@ -71,41 +73,7 @@ struct SampleWindow {
     }
 
     /// How many samples are kept.
-    var count: Int { ring.reduce(0) { $0 + $1.samples.count } }
-}
-
-/// Samples, and the time they are from.
-struct Traffic {
-    var samples: [Observation]
-    var seconds: Double
-
-    /// Packets a second.
-    var rate: Double { samples.packets / seconds }
-
-    func filter(_ isIncluded: (Observation) -> Bool) -> Traffic {
-        Traffic(samples: samples.filter(isIncluded), seconds: seconds)
-    }
-
-    /// Packets a second of each value.
-    func rates(by feature: Feature) -> [UInt32: Double] {
-        samples.reduce(into: [:]) { rates, observation in
-            guard let value = observation.value(feature) else { return }
-            rates[value, default: 0] += observation.packets / seconds
-        }
-    }
-}
-
-extension [Observation] {
-    /// How many packets they stand for.
-    var packets: Double { reduce(0) { $0 + $1.packets } }
-}
-
-extension Observation {
-    func scaled(_ factor: Double) -> Observation {
-        var scaled = self
-        scaled.packets *= factor
-        return scaled
-    }
+    public var count: Int { ring.reduce(0) { $0 + $1.samples.count } }
 }
 
 /// SplitMix64; nobody can profit from foreseeing which samples are kept.

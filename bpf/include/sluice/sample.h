@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+/*
+ * Which packets become samples: so many a second of each CPU and no more, whatever comes, and none that could be
+ * foreseen. The stage has a value of this struct for each CPU, and calls sluice_sample_due for each packet:
+ *
+ *     struct {
+ *         __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+ *         __uint(max_entries, 1);
+ *         __type(key, __u32);
+ *         __type(value, struct sluice_sampling);
+ *     } sampling SEC(".maps");
+ *
+ * A sample that says `seen` and its CPU stands for the packets since that CPU's last one.
+ */
+struct sluice_sampling {
+    __u64 seen;
+    /* Which packet is the next sample. */
+    __u64 next;
+    /* Packets from sample to sample, on average. */
+    __u64 gap;
+    /* When the last one was. */
+    __u64 last;
+    /* When the next one conforms. */
+    __u64 due;
+};
+
+#define SLUICE_SAMPLE_GAP_MAX (1u << 20)
+/* That many at once, after a pause. */
+#define SLUICE_SAMPLE_BURST 64
+/* How often, in packets, it is looked whether samples have become rare: as they do when a flood ends. */
+#define SLUICE_SAMPLE_LOOK 64
+
+/* Finds the gap at which the rate is what was asked for, and draws when the next one is, so that none can keep step. */
+static __always_inline void sluice_next_sample(struct sluice_sampling *state, __u64 interval, __u64 now)
+{
+    __u64 elapsed = now - state->last, gap = state->gap;
+
+    if (elapsed < interval)
+        gap *= 2;
+    else if (elapsed > 2 * interval)
+        gap /= 2;
+    if (elapsed > 16 * interval || !gap)
+        gap = 1;
+    if (gap > SLUICE_SAMPLE_GAP_MAX)
+        gap = SLUICE_SAMPLE_GAP_MAX;
+    state->gap = gap;
+    state->last = now;
+    state->next = state->seen + 1 + (gap * 2 * bpf_get_prandom_u32() >> 32);
+}
+
+/*
+ * Whether a packet is to be a sample: its turn has come, or it is `wanted` for reasons of the stage's own. Never more
+ * than one each `interval`, in ns.
+ */
+static __always_inline int sluice_sample_due(struct sluice_sampling *state, __u64 interval, int wanted)
+{
+    __u64 now;
+
+    state->seen++;
+    if (state->seen < state->next && !wanted) {
+        if (state->seen % SLUICE_SAMPLE_LOOK || bpf_ktime_get_coarse_ns() < state->last + 16 * interval)
+            return 0;
+    }
+    now = bpf_ktime_get_ns();
+    if (!wanted)
+        sluice_next_sample(state, interval, now);
+    if (state->due > now + SLUICE_SAMPLE_BURST * interval)
+        return 0;
+    state->due = (state->due < now ? now : state->due) + interval;
+    return 1;
+}

@@ -111,7 +111,7 @@ let package = Package(
         .target(
             name: "L4LB",
             dependencies: [
-                "StageKit",
+                "PacketSamples", "StageKit",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -120,6 +120,9 @@ let package = Package(
             path: "Plugins/L4LB/Core", swiftSettings: settings),
         .executableTarget(
             name: "l4lb-1_0", dependencies: ["L4LB", "StageKit"], path: "Plugins/L4LB/v1_0", swiftSettings: settings,
+            plugins: ["BPFCompile"]),
+        .executableTarget(
+            name: "l4lb-1_1", dependencies: ["L4LB", "StageKit"], path: "Plugins/L4LB/v1_1", swiftSettings: settings,
             plugins: ["BPFCompile"]),
         .target(
             name: "UDPRateLimit", dependencies: ["StageKit"], path: "Plugins/UDPRateLimit/Core",
@@ -182,7 +185,7 @@ let package = Package(
         .testTarget(
             name: "L4LBTests",
             dependencies: [
-                "BPF", "L4LB", "StageKit", "StageTesting", "l4lb-1_0",
+                "BPF", "L4LB", "PacketSamples", "StageKit", "StageTesting", "l4lb-1_0", "l4lb-1_1",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings),
@@ -202,7 +205,8 @@ let package = Package(
             dependencies: [
                 "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "SluiceSockets", "StageTesting",
                 "fixture-stage", "hook-caller", "noop", "sluicectl", "sluiced",
-                "cgroup-policy-1_0", "l4lb-1_0", "udp-ratelimit-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
+                "cgroup-policy-1_0", "l4lb-1_0", "l4lb-1_1", "udp-ratelimit-1_0", "volumetric-dos-1_0",
+                "volumetric-dos-1_1",
             ],
             swiftSettings: settings),
     ],

@@ -21,7 +21,7 @@ Sources/sluicectl            | SluiceAPI SluiceSockets | ArgumentParser Yams
 Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore SluiceObjects StageKit StageTesting
 Sources/sluice-demo          | SluiceAPI StageKit StageTesting
 Plugins/PacketSamples        | StageKit
-Plugins/L4LB/Core            | StageKit | NIOCore NIOHTTP1 NIOPosix NIOSSL
+Plugins/L4LB/Core            | PacketSamples StageKit | NIOCore NIOHTTP1 NIOPosix NIOSSL
 Plugins/L4LB                 | L4LB StageKit
 Plugins/CgroupPolicy/Core    | StageKit
 Plugins/CgroupPolicy         | CgroupPolicy StageKit

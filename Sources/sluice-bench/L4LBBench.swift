@@ -15,7 +15,7 @@ enum L4LBBench {
         .ethernet(), .ipv4(from: client, to: vip), .tcp(from: 40_000, to: 80, flags: .ack), .payload(20))
 
     static func run(_ lab: Lab) throws -> [Figure] {
-        let site = try LabSite(lab, plugins: ["l4lb-1_0"])
+        let site = try LabSite(lab, plugins: ["l4lb-1_1"])
         try site.start()
         var figures = [
             Figure(
@@ -58,6 +58,7 @@ enum L4LBBench {
         let cases = [
             ("with echo", "icmp-echo: true"), ("with a port range", "range"), ("with QUIC elsewhere", "quic"),
             ("with 512 services", "many"), ("with the redirector", "local: edge1"),
+            ("with 1,000 samples a second", "sample: {packets-per-second: 1000}"),
         ]
         var figures: [Figure] = []
         for (name, option) in cases {
@@ -163,7 +164,7 @@ enum L4LBBench {
         func add(_ line: String) { lines.append("          " + line) }
         add("director: {source-v4: 192.0.2.10, mtu: 1500, route: back}")
         add("icmp-echo: \(option == "icmp-echo: true")")
-        if option.hasPrefix("local") { add(option) }
+        if option.hasPrefix("local") || option.hasPrefix("sample") { add(option) }
         add("servers:")
         for number in 1...servers {
             add("  - {name: edge\(number), id: \(number), address: 10.9.0.\(number)}")

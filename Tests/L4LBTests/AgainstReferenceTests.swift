@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import PacketSamples
 import StageKit
 import StageTesting
 import Testing
@@ -22,6 +23,18 @@ struct AgainstReferenceTests {
             reference = ReferenceBalancer(configuration, words: words)
             self.words = entries
         }
+
+        /// A sample of a packet that went into a tunnel names the server whose address is outside.
+        func check(_ sample: BalancedPacket, sent frame: [UInt8], _ seed: UInt64) {
+            guard let server = reference.server(Int(sample.sentTo)), let link = ReferenceLink(frame) else { return }
+            let isIPv4 = server.address.isIPv4
+            let outer = Window(frame: frame, start: link.length, end: frame.count)
+            let isDirect = sample.service.map {
+                reference.pool(of: reference.configuration.services[$0]).encapsulation == .direct
+            }
+            guard isDirect == false else { return }
+            #expect(outer.address(isIPv4 ? 16 : 24, isIPv4: isIPv4) == server.address, "seed \(seed)")
+        }
     }
 
     @Test(arguments: 0..<batches)
@@ -30,14 +43,21 @@ struct AgainstReferenceTests {
             let seed = UInt64(batch * 10 + number)
             var random = SeededGenerator(seed: seed)
             let trial = Trial(&random)
-            var plan = try trial.reference.configuration.plan()
+            let isNewer = random.chance(0.5)
+            let configuration = trial.reference.configuration
+            var plan =
+                isNewer
+                ? try Configuration1_1(configuration, sampling: Sampling(packetsPerSecond: 100_000)).plan()
+                : try configuration.plan()
             plan.frags = random.chance(0.5)
-            let stage = try StageUnderTest(plan, objects: StageUnderTest.objects(of: "l4lb-1_0"))
+            let stage = try StageUnderTest(
+                plan, objects: StageUnderTest.objects(of: isNewer ? "l4lb-1_1" : "l4lb-1_0"))
             try stage.make(
                 StageChange(updates: [MapUpdate(map: "servers_live", entries: trial.words)], summary: ["words"]))
             var counted: [Outcome: UInt64] = [:]
+            var sampled = 0
             for _ in 0..<250 {
-                let frame = random.balancerFrame(trial.reference.configuration)
+                let frame = random.balancerFrame(configuration)
                 let expected = trial.reference.take(frame)
                 let outcome = try stage.run(frame)
                 #expect(
@@ -49,7 +69,18 @@ struct AgainstReferenceTests {
                     not   \(Bytes(expected.frame).hex)
                     """)
                 for outcome in expected.outcomes { counted[outcome, default: 0] += 1 }
+                guard isNewer else { continue }
+                for record in try stage.records(of: "samples") {
+                    let sample = try #require(BalancedPacket(Bytes(record)) { Double($1) })
+                    #expect(
+                        sample.outcome == expected.outcomes.last && Int(sample.frameLength) == frame.count,
+                        "seed \(seed), \(expected.outcomes): \(sample)")
+                    trial.check(sample, sent: outcome.packet, seed)
+                    sampled += 1
+                }
             }
+            // By far most of them: a test run takes longer than there is between two.
+            if isNewer { #expect(sampled >= 20, "seed \(seed)") }
             for outcome in Outcome.allCases {
                 #expect(
                     try stage.counter("verdicts", outcome.label) == counted[outcome, default: 0],

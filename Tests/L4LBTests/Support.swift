@@ -80,7 +80,7 @@ struct PlannedStage {
                 counters: [
                     "servers": [[7, 700]], "services": [[9, 900]],
                     "verdicts": Outcome.allCases.map { $0 == .unrouted ? [unrouted, 0] : [1, 1] },
-                ]))
+                ]), configuration)
     }
 
     func state(_ name: String) throws -> JSON? {

@@ -9,6 +9,18 @@
 #include "services.h"
 #include "tunnel.h"
 
+/* Version 1.0 takes no samples. */
+#ifdef L4LB_SAMPLES
+#include "sample.h"
+#else
+static __always_inline void l4lb_sample(const struct l4lb_packet *packet, enum l4lb_verdict verdict, __u32 service)
+{
+    (void)packet;
+    (void)verdict;
+    (void)service;
+}
+#endif
+
 static __always_inline int l4lb_is_icmp(const struct l4lb_flow *flow)
 {
     return flow->protocol == (flow->family == 4 ? IPPROTO_ICMP : L4LB_IPPROTO_ICMPV6);
@@ -117,8 +129,8 @@ static __always_inline enum l4lb_verdict l4lb_direct(struct xdp_md *ctx, struct 
     return L4LB_FORWARDED;
 }
 
-/* What becomes of a packet whose destination may be a VIP. */
-static __always_inline enum l4lb_verdict l4lb_judge(struct xdp_md *ctx, struct l4lb_packet *packet)
+/* What becomes of a packet whose destination may be a VIP. Says the number of its service, if it finds any. */
+static __always_inline enum l4lb_verdict l4lb_judge(struct xdp_md *ctx, struct l4lb_packet *packet, __u32 *found)
 {
     struct l4lb_flow *flow = &packet->flow;
     struct l4lb_service *service;
@@ -141,6 +153,7 @@ static __always_inline enum l4lb_verdict l4lb_judge(struct xdp_md *ctx, struct l
     service = bpf_map_lookup_elem(&services, &number);
     if (!service)
         return L4LB_NO_SERVICE;
+    *found = number;
     if (packet->quoted)
         l4lb_count(L4LB_ICMP_ERROR, packet);
     if (flow->by_pair)
@@ -156,11 +169,13 @@ static __always_inline enum l4lb_verdict l4lb_judge(struct xdp_md *ctx, struct l
 /* Does what was judged. */
 static __always_inline __u32 l4lb_balance(struct xdp_md *ctx, struct l4lb_packet *packet)
 {
-    enum l4lb_verdict verdict = l4lb_judge(ctx, packet);
+    __u32 service = L4LB_NONE;
+    enum l4lb_verdict verdict = l4lb_judge(ctx, packet, &service);
 
     if (packet->outer && (verdict == L4LB_MALFORMED || verdict == L4LB_NO_SERVICE))
         verdict = L4LB_FOREIGN;
     l4lb_count(verdict, packet);
+    l4lb_sample(packet, verdict, service);
     switch (verdict) {
     case L4LB_FORWARDED:
     case L4LB_ONWARD:

@@ -243,3 +243,31 @@ enum l4lb_verdict {
     L4LB_FOREIGN,   /* a tunnel's packet that is none of ours: handed on as it is */
     L4LB_VERDICTS,
 };
+
+/* What else there is to say of a sampled packet. */
+#define L4LB_SAMPLE_PLACE  3  /* bits: the place of whom it goes to in its way */
+#define L4LB_SAMPLE_PAIR   4  /* went by its pair of addresses */
+#define L4LB_SAMPLE_QUOTED 8  /* an ICMP error: the flow is the quoted one */
+#define L4LB_SAMPLE_TUNNEL 16 /* came by tunnel */
+#define L4LB_SAMPLE_V6     32
+
+/* A packet that was sampled. */
+struct l4lb_sample {
+    /* Packets for VIPs that this CPU has seen so far: a sample stands for those since the CPU's last one. */
+    __u64 seen;
+    __u32 cpu;
+    /* Of the frame as it came; 65535 for all that is longer. */
+    __u16 length;
+    /* Its number; 65535 for none. */
+    __u16 service;
+    struct l4lb_address source;
+    struct l4lb_address destination;
+    __be16 source_port;
+    __be16 destination_port;
+    /* The servers to ask, the first one first; 0 for nobody, and for the first of what came by tunnel. */
+    __u16 way[1 + L4LB_HOPS];
+    __u8 verdict; /* enum l4lb_verdict */
+    __u8 protocol;
+    __u8 tcp_flags;
+    __u8 marks; /* L4LB_SAMPLE_... */
+};

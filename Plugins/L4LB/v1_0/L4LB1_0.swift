@@ -14,9 +14,11 @@ struct L4LB1_0: StagePlugin {
 
     func change(_ request: ChangeRequest) throws -> StageChange { try LiveStage.change(request) }
 
-    func inspect(_ request: InspectRequest) throws -> StageTable { try LiveStage.inspect(request) }
+    func inspect(_ request: InspectRequest) throws -> StageTable {
+        try LiveStage.inspect(request, request.configuration.decode(Configuration.self))
+    }
 
     func run(_ configuration: Configuration, in session: StageSession) async throws {
-        try await HealthRun(configuration, session).run()
+        await LiveRun(configuration, session).run()
     }
 }

@@ -15,7 +15,7 @@ struct LoadBalancerSite {
     let site: Site
 
     init(_ lab: Lab, spec: String = Self.spec()) throws {
-        site = try Site(lab, plugins: ["l4lb-1_0"])
+        site = try Site(lab, plugins: ["l4lb-1_0", "l4lb-1_1"])
         // A veth takes frames that XDP sends where its other end has a program too.
         let object = BuildProducts.object("noop", of: "noop")
         try lab.check(
@@ -30,13 +30,14 @@ struct LoadBalancerSite {
         try site.apply(spec)
     }
 
-    static func spec(check: String = "", more: String = "") -> String {
+    /// - Parameter version: Nil for the newest.
+    static func spec(version: String? = nil, check: String = "", more: String = "") -> String {
         """
         chains:
           - hook: xdp:edge0
             stages:
               - name: lb
-                plugin: l4lb
+                plugin: l4lb\(version.map { "\n        version: \"\($0)\"" } ?? "")
                 config:
                   director: { source-v4: \(Site.edge), route: back }
                   servers:

@@ -54,6 +54,54 @@ extension EndToEnd {
             }
         }
 
+        /// To the version that takes samples, back, and to samples.
+        @Test func anUpgradeKeepsWhatWasSaidAndBringsSamples() async throws {
+            try await Lab.run { lab in
+                let balancer = try LoadBalancerSite(lab, spec: LoadBalancerSite.spec(version: "1.0"))
+                let site = balancer.site
+                func top(_ what: String) throws -> [[String: JSONValue]] {
+                    try site.decode(site.must("stats", "xdp:edge0", "--stage", "lb", "--top", what, "-o", "json"))
+                }
+                func version() throws -> String? { try site.status().stages.first?.version }
+                try site.must("lb", "drain", "xdp:edge0", "lb", "edge2")
+                let states = try balancer.states()
+                let ways = try Self.ports.map { try balancer.way(from: $0) }
+                func isAsBefore() throws -> Bool {
+                    try balancer.states() == states
+                        && zip(Self.ports, ways).allSatisfy { try balancer.way(from: $0) == $1 }
+                }
+                #expect(try version() == "1.0")
+                try site.must("upgrade", "xdp:edge0", "lb", "--to", "1.1")
+                #expect(try version() == "1.1" && isAsBefore())
+                try site.must("rollback", "xdp:edge0")
+                #expect(try version() == "1.0" && isAsBefore())
+
+                let sampling = "          sample: { packets-per-second: 1000 }"
+                let refused = try site.ctl(
+                    "apply", "-f", "-", input: LoadBalancerSite.spec(version: "1.0", more: sampling))
+                #expect(!refused.succeeded && refused.errors.contains("sample"), "\(refused.errors)")
+                try site.apply(LoadBalancerSite.spec(more: sampling))
+                #expect(try version() == "1.1" && isAsBefore())
+                let port = Self.ports[0]
+                // The first second of samples does not count.
+                try lab.until("there are samples") {
+                    _ = try balancer.way(from: port)
+                    return try !top("flows").isEmpty
+                }
+                let sample = try #require(
+                    try top("samples").first { $0["source"] == .string("\(Site.client):\(port)") })
+                #expect(
+                    sample["verdict"] == .string("forwarded") && sample["service"] == .string("http")
+                        && sample["tcp-flags"] == .string("syn"))
+                #expect(sample["destination"] == .string("\(LoadBalancerSite.vip):80"))
+                #expect(sample["first"] == .string(ways[0].server) && sample["sent-to"] == sample["first"])
+                let flow = try #require(try top("flows").first)
+                #expect(flow["service"] == .string("http") && flow["first"] == .string(ways[0].server))
+                let unknown = try site.ctl("stats", "xdp:edge0", "--stage", "lb", "--top", "colours")
+                #expect(unknown.errors.contains("expected one of samples, flows, "), "\(unknown.errors)")
+            }
+        }
+
         @Test func whatMakesNoSenseIsRefused() async throws {
             try await Lab.run { lab in
                 let balancer = try LoadBalancerSite(lab)

@@ -138,6 +138,11 @@ public actor HealthWatch {
     /// Answers `sluicectl stats HOOK --stage STAGE --top checks`.
     public func answer(_ question: JSON) throws -> StageTable {
         _ = try question.decode(Question.self)
+        return table
+    }
+
+    /// What the checks find.
+    var table: StageTable {
         let rows: [[JSON]] = records.map { record in
             [
                 .string(record.target.server), .string(record.target.pool), .string(record.check.kind.rawValue),

@@ -14,9 +14,9 @@ private struct Question: Decodable {
 
 extension LiveStage {
     /// The servers, the services, or where a flow goes and why.
-    public static func inspect(_ request: InspectRequest) throws -> StageTable {
+    /// - Parameter configuration: The request's, as the stage's version reads it.
+    public static func inspect(_ request: InspectRequest, _ configuration: Configuration) throws -> StageTable {
         let question = try request.request.decode(Question.self)
-        let configuration = try request.configuration.decode(Configuration.self)
         let live = LiveServers(request.maps, names: request.labels["servers"] ?? [])
         switch (question.list, question.explain) {
         case (.servers, nil): return servers(configuration, live, request.counters)

@@ -157,6 +157,7 @@ chains:
     stages:
       - name: lb
         plugin: l4lb
+        version: "1.0"
         config:
           director: {source-v4: 192.0.2.1}
           servers: [{name: e1, address: 192.0.2.11}, {name: e2, address: 192.0.2.12}]
@@ -165,6 +166,10 @@ chains:
 SPEC
     ctl lb services xdp:spare0 lb | grep http
     ctl lb drain xdp:spare0 lb e1
+    server_is e1 draining
+    ctl upgrade xdp:spare0 lb --to 1.1
+    server_is e1 draining
+    ctl rollback xdp:spare0
     server_is e1 draining
     ctl lb explain xdp:spare0 lb tcp 203.0.113.7:40000 198.51.100.10:80 | grep e2
     ctl lb fill xdp:spare0 lb e1

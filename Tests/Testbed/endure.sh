@@ -156,13 +156,38 @@ weighed() {
         mark weighed v4 v6 ipip && unbroken weighed && broken ipip weighed none
 }
 
-# All of it on edge 3 alone: another program of l4lb, another version of its neighbour, back twice.
+# All of it on edge 3 alone: another program of l4lb, the versions before of both stages, and upgrades of both, back twice
+# each. What has been said of servers outlives that; at last it takes samples.
 replaced() {
     local spec=$work/e3/spec.yaml
-    install_plugin volumetric-dos-1_0 volumetric-dos/1.0 || return
-    ctl 3 apply -f <(sed 's/mtu: 1600/mtu: 1590/; s/plugin: volumetric-dos/&\n        version: "1.0"/' "$spec") && sleep 0.5 &&
-        ctl 3 upgrade xdp:eth0 dos && sleep 0.5 && ctl 3 rollback xdp:eth0 && sleep 0.5 && ctl 3 apply -f "$spec" && sleep 0.5 &&
-        ctl 3 rollback xdp:eth0 && ctl 3 apply -f "$spec" && mark replaced v4 v6 && unbroken replaced
+    install_plugin volumetric-dos-1_0 volumetric-dos/1.0 && install_plugin l4lb-1_0 l4lb/1.0 && lb drain e4 || return
+    ctl 3 apply -f <(sed -E 's/mtu: 1600/mtu: 1590/; s/plugin: (volumetric-dos|l4lb)/&\n        version: "1.0"/' "$spec") && sleep 0.5 &&
+        ctl 3 upgrade xdp:eth0 dos && sleep 0.5 && ctl 3 rollback xdp:eth0 && sleep 0.5 || return
+    runs_lb 1.0 && ctl 3 upgrade xdp:eth0 lb --to 1.1 && sleep 0.5 && runs_lb 1.1 &&
+        ctl 3 rollback xdp:eth0 && sleep 0.5 && runs_lb 1.0 && ctl 3 upgrade xdp:eth0 lb --to 1.1 && sleep 0.5 && runs_lb 1.1 &&
+        mark upgraded v4 v6 && unbroken upgraded || return
+    ctl 3 apply -f "$spec" && sleep 0.5 && ctl 3 rollback xdp:eth0 &&
+        ctl 3 apply -f <(sed 's/local: e3/&\n          sample: { packets-per-second: 1000 }/' "$spec") &&
+        until_true 'samples of the connections' has_samples && count "samples: $(flows_seen)" && ctl 3 apply -f "$spec" || return
+    lb up e4 && mark replaced v4 v6 && unbroken replaced
+}
+
+# Whether edge 3 runs this version of l4lb, and still knows that e4 drains.
+runs_lb() {
+    ctl 3 status xdp:eth0 -o json | jq -e --arg version "$1" '.stages[] | select(.name == "lb") | .version == $version' &&
+        ctl 3 lb servers xdp:eth0 lb -o json | jq -e '.[] | select(.server == "e4") | .state == "draining"'
+}
+
+flows_seen() {
+    ctl 3 stats xdp:eth0 --stage lb --top verdicts -o json |
+        jq -r 'map("\(.["packets-per-second"]) packets/s \(.verdict)") | join(", ")'
+}
+
+# As a director, and as the server that packets come to.
+has_samples() {
+    ctl 3 stats xdp:eth0 --stage lb --top flows -o json | jq -e 'map(select(.service == "echo4" or .service == "echo6")) | length >= 10' &&
+        ctl 3 stats xdp:eth0 --stage lb --top verdicts -o json |
+        jq -e 'map(.verdict) | contains(["forwarded", "kept-established"])'
 }
 
 # Packets of the services that an edge's director took.

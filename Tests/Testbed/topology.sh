@@ -162,7 +162,7 @@ build_topology() {
     local edge noop=$build/sluice_noop.resources/noop.bpf.o
     mount -t tmpfs tmpfs /run/netns 2> /dev/null || { mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns; } || return
     mkdir "$work/bpf" && mount -t bpf -o mode=0700 bpf "$work/bpf" || return
-    install_plugin l4lb-1_0 l4lb/1.0 && install_plugin volumetric-dos-1_1 volumetric-dos/1.1 || return
+    install_plugin l4lb-1_1 l4lb/1.1 && install_plugin volumetric-dos-1_1 volumetric-dos/1.1 || return
     head -c 400000 /dev/urandom > "$work/file" && head -c 5000000 /dev/urandom > "$work/big"
     namespace router && namespace client || return
     within router sysctl -qw net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1

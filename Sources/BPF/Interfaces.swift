@@ -55,6 +55,13 @@ public enum Interfaces {
         }
     }
 
+    /// Whether any classifier is on an interface's clsact qdisc, of whatever kind, BPF or not.
+    public static func hasClassifiers(_ interface: Int) throws(BPFError) -> Bool {
+        let count = ck_count_filters(Int32(interface))
+        guard count >= 0 else { throw BPFError("list tc classifiers of", "interface #\(interface)", errno: .current) }
+        return count > 0
+    }
+
     /// A program attached by tcx.
     public struct TCX: Sendable, Equatable {
         public var isEgress: Bool

@@ -168,6 +168,26 @@ int ck_list_filters(struct ck_filter **filters)
     return ck_finish(result, &list, (void **)filters);
 }
 
+static int take_any_filter(struct nlmsghdr *message, void *context)
+{
+    return message->nlmsg_type != RTM_NEWTFILTER || append(context) ? 0 : -1;
+}
+
+int ck_count_filters(int interface)
+{
+    struct list list = {.size = 1};
+    int result = 0;
+
+    for (int egress = 0; result == 0 && egress <= 1; egress++) {
+        uint32_t parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
+        result = dump_tc(RTM_GETTFILTER, interface, parent, take_any_filter, &list);
+    }
+    int saved = errno;
+    free(list.items);
+    errno = saved;
+    return result < 0 ? -1 : list.count;
+}
+
 int ck_watch_interfaces(void)
 {
     struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};

@@ -5,8 +5,8 @@ public struct FilteringGap: Codable, Sendable, Equatable {
     public enum Start: String, Codable, Sendable {
         /// The start of the machine's first process.
         case boot
-        /// The moment that the interface appeared.
-        case interface
+        /// The moment that the interface or the cgroup appeared.
+        case interface, cgroup
     }
 
     /// What it began with.
@@ -27,6 +27,6 @@ extension FilteringGap: CustomStringConvertible {
     public var description: String {
         let hundredths = Int((milliseconds / 10).rounded())
         let seconds = "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
-        return "nothing was filtered for \(seconds) s after \(since == .boot ? "the boot" : "the interface appeared")"
+        return "nothing was filtered for \(seconds) s after the \(since == .boot ? "boot" : "\(since) appeared")"
     }
 }

@@ -70,7 +70,7 @@ extension ObjectSchema {
         .init(
             "FilteringGap", "How long a wanted chain filtered nothing in this boot, before its root was attached.",
             [
-                .needed("since", .oneOf(["boot", "interface"]), "The boot, or when the interface appeared."),
+                .needed("since", .oneOf(["boot", "interface", "cgroup"]), "The boot, or when the place appeared."),
                 .needed("milliseconds", .number, "How long."),
                 .needed("until", .string, "When the root was attached, ISO 8601, UTC."),
             ]),

@@ -182,7 +182,8 @@ extension EndToEnd {
                 rows.compactMap { Int($0.prefix { $0 != ":" }) } == numbers,
                 "\(when): \(rows) in the database, \(numbers) in the kernel")
             let artifacts = try FileManager.default.contentsOfDirectory(atPath: "\(site.state)/artifacts")
-            let used = Set(try history(site, hook).filter { $0.state != .retired }.flatMap { $0.stages.map(\.artifact) })
+            let used = Set(
+                try history(site, hook).filter { $0.state != .retired }.flatMap { $0.stages.map(\.artifact) })
             #expect(Set(artifacts) == used, "\(when): artifacts")
             let doctor = try site.ctl("doctor")
             #expect(doctor.succeeded, "\(when): \(doctor.output)")

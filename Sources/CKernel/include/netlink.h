@@ -30,6 +30,10 @@ struct ck_filter {
 /// `*filters`.
 int ck_list_filters(struct ck_filter **filters);
 
+/// How many messages it takes to list the classifiers of an interface's clsact qdisc, of whatever kind, BPF or not: 0
+/// when there is none.
+int ck_count_filters(int interface);
+
 /// A non-blocking socket that becomes readable when an interface comes, goes or changes (RTNLGRP_LINK).
 int ck_watch_interfaces(void);
 

@@ -33,9 +33,8 @@ extension InterfaceHook {
     }
 
     func owner(of program: UInt32) -> HookID? {
-        let folder = String(directory.path.dropLast(hook.directoryName.utf8.count + 1))
-        return ((try? Bpffs.list(folder)) ?? []).compactMap { HookID(directoryName: $0) }.first {
-            (try? BPFProgram.pinned(at: HookDirectory($0, in: folder).root).id) == program
+        ((try? Bpffs.list(directory.parent)) ?? []).compactMap { HookID(directoryName: $0) }.first {
+            (try? BPFProgram.pinned(at: directory.neighbour($0).root).id) == program
         }
     }
 

@@ -95,8 +95,13 @@ struct TCHook: InterfaceHook {
             handle: filter.handle)
         FaultPoint.linkDetached.hit()
         guard Bpffs.isNote(madeQdisc) else { return }
-        // Whoever put something there meanwhile keeps it.
-        if try Interfaces.classifiers().allSatisfy({ $0.interface != filter.interface }) {
+        if let other = try Interfaces.classifiers().lazy.filter({ $0.interface == filter.interface })
+            .compactMap({ owner(of: $0.programID) }).first
+        {
+            // It removes the qdisc when it goes.
+            try Bpffs.note(Self.clsact, at: TCHook(directory: directory.neighbour(other)).madeQdisc)
+        } else if try !Interfaces.hasClassifiers(filter.interface) {
+            // Whoever put something there meanwhile keeps it.
             try TrafficControl.removeQdisc(from: filter.interface)
         }
         try Pin.remove(madeQdisc)

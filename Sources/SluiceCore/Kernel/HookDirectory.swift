@@ -20,6 +20,12 @@ struct HookDirectory {
         self.path = path
     }
 
+    /// The folder that all hooks have theirs in.
+    var parent: String { String(path.dropLast(hook.directoryName.utf8.count + 1)) }
+
+    /// Another hook's folder there.
+    func neighbour(_ hook: HookID) -> HookDirectory { HookDirectory(hook, in: parent) }
+
     var root: String { "\(path)/root" }
     var link: String { "\(path)/link" }
     var entry: String { "\(path)/entry" }

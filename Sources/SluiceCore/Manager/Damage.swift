@@ -2,6 +2,7 @@
 
 internal import BPF
 internal import SluiceAPI
+internal import StageKit
 
 /// Something of a wanted chain that is not in the kernel as it should be.
 enum Damage: Hashable {
@@ -20,7 +21,7 @@ enum Damage: Hashable {
     /// The root is attached, but its link is not pinned.
     case link
     /// The root is not where it belongs, and could be.
-    case place(RootSurvey)
+    case place(RootSurvey, HookKind.Place)
 
     var message: String {
         switch self {
@@ -34,13 +35,14 @@ enum Damage: Hashable {
         case .kept(let numbers):
             "\(numbers.map { "generation \($0)" }.joined(separator: ", ")): not in the kernel any more"
         case .link: "the root is attached, but its link is not pinned: it goes when whoever holds the link does"
-        case .place(let survey):
+        case .place(let survey, let place):
             switch (survey.place, survey.target) {
+            case (.strayed, _) where place == .cgroup: "the root is on a cgroup that has gone, or is another unit's now"
             case (.strayed, _): "the root's interface is in another network namespace now"
             case (.renamed(let name, _), _): "the root is on \"\(name)\", which had the interface's name before"
             case (_, .taken): "the root is not attached: another program is on the interface"
             case (_, .unseen): "the root is not attached, and its network namespace may not be entered"
-            default: "the root is not attached to its interface"
+            default: "the root is not attached to its \(place == .cgroup ? "cgroup" : "interface")"
             }
         }
     }
@@ -50,7 +52,7 @@ extension Damage {
     /// What mends it, if the check-up of each minute does not.
     var remedy: String {
         switch self {
-        case .place(let survey) where survey.target != .present:
+        case .place(let survey, _) where survey.target != .present:
             "take the other program off, take its place (`sluicectl apply --replace`), or `sluicectl adopt` it"
         case .state, .link: "restart sluiced with CAP_SYS_ADMIN, or apply the spec with a change"
         default: "`sluicectl doctor --repair`; so does the check-up of each minute"
@@ -60,7 +62,7 @@ extension Damage {
 
 extension Manager {
     /// Holds a wanted chain against the kernel: all that is damaged, in the order in which it can be mended. Changes
-    /// nothing. A chain that only waits for its interface is not damaged.
+    /// nothing. A chain that only waits for its place is not damaged.
     func inspect(_ hook: HookID) throws -> [Damage] {
         let directory = directory(hook)
         let records = try store.openGenerations(of: hook.description)
@@ -97,7 +99,7 @@ extension Manager {
         if !lost.isEmpty { damage.append(.kept(lost.sorted())) }
         let survey = try attachment.survey()
         if case .unpinned = survey.place { damage.append(.link) }
-        if !survey.isInPlace, !survey.isWaiting { damage.append(.place(survey)) }
+        if !survey.isInPlace, !survey.isWaiting { damage.append(.place(survey, hook.kind.place)) }
         return damage
     }
 }

@@ -142,7 +142,9 @@ extension Manager {
         if status.live == nil {
             problem("the chain is wanted but not in the kernel", "apply its spec again")
         } else if survey.isWaiting {
-            note(status.notes.first ?? "waits", "bring the interface back, or detach the chain")
+            note(
+                status.notes.first ?? "waits",
+                "bring the \(hook.kind.place == .cgroup ? "cgroup" : "interface") back, or detach the chain")
         } else if case .renamed = survey.place {
             note(
                 status.notes.first ?? "renamed",

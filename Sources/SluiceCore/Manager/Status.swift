@@ -59,7 +59,7 @@ extension Manager {
             sockets: hook.kind == .socketFilter ? try GroupMembers(directory: directory).list().count : nil)
     }
 
-    /// Why a root is not on its interface, and since when.
+    /// Why a root is not at its place, and since when.
     private func place(of hook: HookID, _ survey: RootSurvey) -> [String] {
         switch survey.place {
         case .attached, .unseen: return []
@@ -69,7 +69,7 @@ extension Manager {
         if let standing = standing[hook] {
             return [standing.action == "wait" ? "waits since \(standing.since): \(standing.message)" : standing.message]
         }
-        return [survey.isWaiting ? "there is no \(hook.target)" : Damage.place(survey).message]
+        return [survey.isWaiting ? "there is no \(hook.target)" : Damage.place(survey, hook.kind.place).message]
     }
 
     public func history(_ hook: String) throws -> [GenerationRecord] {

@@ -16,7 +16,7 @@ struct Standing: Equatable {
 
 extension Manager {
     /// Holds every wanted chain against the kernel, mends what is damaged, and attaches what waits and can be attached.
-    /// At start, once a minute, and whenever an interface or a network namespace comes, goes or changes.
+    /// At start, once a minute, and whenever an interface, a network namespace or a cgroup comes, goes or changes.
     ///
     /// It runs beside a change that waits for a plugin: all that touches the kernel is one piece of synchronous work.
     /// - Parameter heard: when what it is for has happened; nil when nobody knows.
@@ -26,7 +26,7 @@ extension Manager {
         do {
             let wanted = try knownHooks().filter { try store.isWanted($0.description) == true }
             // One chain's root may be in another's way: where it strayed to, or by a name that was passed on.
-            let strays = wanted.filter { (try? XDPHook(directory: directory($0)).survey().place) == .strayed }
+            let strays = wanted.filter { (try? directory($0).attachment.survey().place) == .strayed }
             var moved = false
             for hook in strays + wanted where !attend(hook).isEmpty { moved = true }
             if moved { for hook in wanted { attend(hook) } }
@@ -112,7 +112,7 @@ extension Manager {
         case .link:
             try attachment.repinLink()
             return ["the pin of the link had gone; it is pinned again"]
-        case .place(let survey):
+        case .place(let survey, _):
             return try settle(survey, attachment, mode: wanted.resolved.spec.mode, &course)
         }
     }
@@ -176,7 +176,7 @@ extension Manager {
     private func gap(of hook: HookID) -> [String] {
         if isNewBoot { return endGap(of: hook, since: .boot, length: Boot.age()) }
         guard standing[hook]?.action == "wait", let heard else { return [] }
-        return endGap(of: hook, since: .interface, length: .now - heard)
+        return endGap(of: hook, since: hook.kind.place == .cgroup ? .cgroup : .interface, length: .now - heard)
     }
 }
 

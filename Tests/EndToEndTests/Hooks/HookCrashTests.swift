@@ -29,7 +29,8 @@ extension EndToEnd {
                 let attaching: [FaultPoint] = row.hasLink ? [.linkAttached, .linkPinned] : [.linkAttached]
                 switch self {
                 case .apply:
-                    return [.artifactsKept, .rootFolderMade, .entryPinned, .rootPinned] + Self.building(at: row) + attaching
+                    return [.artifactsKept, .rootFolderMade, .entryPinned, .rootPinned] + Self.building(at: row)
+                        + attaching
                 case .upgrade:
                     return Self.building(at: row) + [
                         .retireStarted, .retireRenamed, .retirePartlyRemoved, .retireRemoved, .retireRecorded,

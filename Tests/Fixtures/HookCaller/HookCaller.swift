@@ -4,6 +4,7 @@ internal import ArgumentParser
 internal import CKernel
 internal import Glibc
 internal import StageKit
+internal import Synchronization
 
 /// Does over and over what a hook of one kind is asked about, one at a time, and keeps account of what became of each:
 /// sends a packet and takes it in, connects, binds, makes a socket. A process of its own, as a cgroup has processes.
@@ -26,8 +27,10 @@ struct HookCaller: ParsableCommand {
         guard let hook = HookKind(rawValue: kind) else { throw ValidationError("no kind of hook: \(kind)") }
         let call = try call(for: hook)
         let tally = try Tally(at: tally)
-        signal(SIGTERM) { _ in isStopping = 1 }
-        while isStopping == 0, tally.offered < count {
+        // Made now: the first use makes it, and a signal may come at any moment.
+        isStopping.store(false, ordering: .relaxed)
+        signal(SIGTERM) { _ in isStopping.store(true, ordering: .relaxed) }
+        while !isStopping.load(ordering: .relaxed), tally.offered < count {
             // Counted before it is done: who reads meanwhile sees at least what the hook has seen.
             tally.offered += 1
             tally.note(try call.once(tally.offered))
@@ -94,7 +97,7 @@ struct HookCaller: ParsableCommand {
     }
 }
 
-nonisolated(unsafe) private var isStopping: sig_atomic_t = 0
+private let isStopping = Atomic(false)
 
 /// What went wrong, and errno's word for it.
 struct CallError: Error, CustomStringConvertible {

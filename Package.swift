@@ -136,6 +136,11 @@ let package = Package(
         .executableTarget(
             name: "cgroup-policy-1_0", dependencies: ["CgroupPolicy", "StageKit"],
             path: "Plugins/CgroupPolicy/v1_0", swiftSettings: settings, plugins: ["BPFCompile"]),
+        .target(
+            name: "TCEgress", dependencies: ["StageKit"], path: "Plugins/TCEgress/Core", swiftSettings: settings),
+        .executableTarget(
+            name: "tc-egress-1_0", dependencies: ["StageKit", "TCEgress"], path: "Plugins/TCEgress/v1_0",
+            swiftSettings: settings, plugins: ["BPFCompile"]),
 
         // A stage for tests only: stamps packets, checks the stamp, misbehaves on request.
         .executableTarget(
@@ -198,6 +203,9 @@ let package = Package(
             dependencies: ["BPF", "CgroupPolicy", "StageKit", "StageTesting", "cgroup-policy-1_0"],
             swiftSettings: settings),
         .testTarget(
+            name: "TCEgressTests", dependencies: ["BPF", "StageKit", "StageTesting", "TCEgress", "tc-egress-1_0"],
+            swiftSettings: settings),
+        .testTarget(
             name: "APITests",
             dependencies: ["SluiceAPI", "sluicectl", "sluiced"], swiftSettings: settings),
         .testTarget(
@@ -205,8 +213,8 @@ let package = Package(
             dependencies: [
                 "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "SluiceSockets", "StageTesting",
                 "fixture-stage", "hook-caller", "noop", "sluicectl", "sluiced",
-                "cgroup-policy-1_0", "l4lb-1_0", "l4lb-1_1", "udp-ratelimit-1_0", "volumetric-dos-1_0",
-                "volumetric-dos-1_1",
+                "cgroup-policy-1_0", "l4lb-1_0", "l4lb-1_1", "tc-egress-1_0", "udp-ratelimit-1_0",
+                "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),
     ],

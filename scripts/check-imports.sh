@@ -30,6 +30,8 @@ Plugins/Noop                 | StageKit
 Plugins/UDPRateLimit/Core    | StageKit
 Plugins/UDPRateLimit         | StageKit UDPRateLimit
 Plugins/VolumetricDoS/Core   | PacketSamples StageKit
+Plugins/TCEgress/Core        | StageKit
+Plugins/TCEgress             | StageKit TCEgress
 Plugins/VolumetricDoS        | StageKit VolumetricDoS
 Tests/Fixtures               | StageKit
 Tests/Fixtures/HookCaller    | BPF CKernel StageKit | ArgumentParser

@@ -62,6 +62,25 @@ public enum Interfaces {
         return count > 0
     }
 
+    /// A queueing discipline of an interface.
+    public struct Qdisc: Sendable, Equatable {
+        public var kind: String
+        public var handle: UInt32
+        public var parent: UInt32
+        /// Whether it is the one that all that leaves goes through (`TC_H_ROOT`).
+        public var isRoot: Bool { parent == 0xffff_ffff }
+    }
+
+    /// The qdiscs of an interface (`RTM_GETQDISC`). Needs no capability.
+    public static func qdiscs(of interface: Int) throws(BPFError) -> [Qdisc] {
+        var items: UnsafeMutablePointer<ck_qdisc>?
+        let count = ck_list_qdiscs(&items)
+        guard count >= 0 else { throw BPFError("list", "qdiscs", errno: .current) }
+        defer { free(items) }
+        return UnsafeBufferPointer(start: items, count: Int(count)).filter { $0.interface == interface }
+            .map { Qdisc(kind: text($0.kind), handle: $0.handle, parent: $0.parent) }
+    }
+
     /// A program attached by tcx.
     public struct TCX: Sendable, Equatable {
         public var isEgress: Bool

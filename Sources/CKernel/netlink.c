@@ -188,6 +188,28 @@ int ck_count_filters(int interface)
     return result < 0 ? -1 : list.count;
 }
 
+static int take_qdisc(struct nlmsghdr *message, void *context)
+{
+    struct tcmsg *info = NLMSG_DATA(message);
+    if (message->nlmsg_type != RTM_NEWQDISC)
+        return 0;
+    struct ck_qdisc *qdisc = append(context);
+    if (!qdisc)
+        return -1;
+    qdisc->interface = info->tcm_ifindex;
+    qdisc->handle = info->tcm_handle;
+    qdisc->parent = info->tcm_parent;
+    text(qdisc->kind, sizeof(qdisc->kind), find(TCA_RTA(info), TCA_PAYLOAD(message), TCA_KIND));
+    return 0;
+}
+
+int ck_list_qdiscs(struct ck_qdisc **qdiscs)
+{
+    struct list list = {.size = sizeof(**qdiscs)};
+    int result = dump_tc(RTM_GETQDISC, 0, 0, take_qdisc, &list);
+    return finish(result, &list, (void **)qdiscs);
+}
+
 int ck_watch_interfaces(void)
 {
     struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};

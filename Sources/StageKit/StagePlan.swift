@@ -35,11 +35,16 @@ public struct StagePlan: Codable, Sendable, Equatable {
     /// Whether `run` has work to do with this configuration; nil for what ``StageDescription/runs`` says. While some
     /// stage's has, the manager does not leave when idle.
     public var runs: Bool?
+    /// Cgroups that the program compares with, which the manager looks up.
+    public var cgroups: [CgroupReference]
+    /// What the place must have for the stage to do all that it says, and a plugin cannot see.
+    public var needs: [StageNeed]
 
     public init(
         object: String, program: String, frags: Bool = true, constants: [String: Constant] = [:],
         maps: [String: MapPlan] = [:], verdicts: [Verdict], samples: [Sample] = [], counters: [CounterTable] = [],
-        live: [String] = [], summary: [String] = [], ring: String? = nil, runs: Bool? = nil
+        live: [String] = [], summary: [String] = [], ring: String? = nil, runs: Bool? = nil,
+        cgroups: [CgroupReference] = [], needs: [StageNeed] = []
     ) {
         self.object = object
         self.program = program
@@ -53,6 +58,8 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.summary = summary
         self.ring = ring
         self.runs = runs
+        self.cgroups = cgroups
+        self.needs = needs
     }
 }
 
@@ -72,7 +79,32 @@ extension StagePlan {
         summary = try container.decodeIfPresent([String].self, forKey: .summary) ?? []
         ring = try container.decodeIfPresent(String.self, forKey: .ring)
         runs = try container.decodeIfPresent(Bool.self, forKey: .runs)
+        cgroups = try container.decodeIfPresent([CgroupReference].self, forKey: .cgroups) ?? []
+        needs = try container.decodeIfPresent([StageNeed].self, forKey: .needs) ?? []
     }
+}
+
+/// A cgroup whose number goes into a map: `{ __u64 id; __u32 level; __u32 zero; }`, to be held against
+/// `bpf_skb_ancestor_cgroup_id(skb, level)` and its like; zeros while there is no such cgroup. The manager sets it when the
+/// stage is loaded, and whenever the cgroup has come, gone or been made anew.
+public struct CgroupReference: Codable, Sendable, Equatable {
+    /// The path below the mount of cgroup2, `/edge.slice/backup`, or a unit, `backup.service`.
+    public var cgroup: String
+    /// The map's C name: configuration, of type ARRAY or HASH, with values of 16 bytes, not frozen.
+    public var map: String
+    public var key: Bytes
+
+    public init(_ cgroup: String, map: String, key: Bytes) {
+        self.cgroup = cgroup
+        self.map = map
+        self.key = key
+    }
+}
+
+/// What a stage may need of its place.
+public enum StageNeed: String, Codable, Sendable, CaseIterable {
+    /// A qdisc that holds packets back until their departure time (`skb->tstamp`).
+    case fq
 }
 
 /// The value of one `const volatile` variable. In JSON: a number, `true`/`false`, or `{"bytes": "<hex>"}`.

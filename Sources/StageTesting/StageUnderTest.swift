@@ -20,7 +20,7 @@ public final class StageUnderTest {
     /// The kind of hook that it is loaded for.
     public let hook: HookKind
     let object: BPFObject
-    private let program: BPFProgram
+    let program: BPFProgram
     private var merges: [String] = []
 
     /// - Parameters:

@@ -41,6 +41,7 @@ enum Bench {
             ("live frames dropped by one core, volumetric-dos", DropBench.run),
             ("changes of 10,000 rules", RuleChangeBench.run),
             ("the l4lb stage", L4LBBench.run),
+            ("the tc-egress stage", TCEgressBench.run),
             ("objects of others: alone, and adopted into a chain", AdoptionBench.run),
             ("flips in a flood of live frames", FlipBench.run),
             ("canaries", CanaryBench.run),

@@ -34,6 +34,16 @@ int ck_list_filters(struct ck_filter **filters);
 /// when there is none.
 int ck_count_filters(int interface);
 
+/// A qdisc of an interface. The parent is TC_H_ROOT for the one at the root.
+struct ck_qdisc {
+    int interface;
+    uint32_t handle, parent;
+    char kind[16];
+};
+
+/// Lists the qdiscs of all interfaces (RTM_GETQDISC). Returns how many; the caller frees `*qdiscs`.
+int ck_list_qdiscs(struct ck_qdisc **qdiscs);
+
 /// A non-blocking socket that becomes readable when an interface comes, goes or changes (RTNLGRP_LINK).
 int ck_watch_interfaces(void);
 

@@ -122,6 +122,10 @@ struct GenerationBuilder {
             for entry in contents.entries { try map.update(key: entry.key.raw, value: entry.value.raw) }
             if contents.freeze { try map.freeze() }
         }
+        for reference in plan.cgroups {
+            try object.loadedMap(reference.map)
+                .update(key: reference.key.raw, value: Cgroups.reference(to: reference.cgroup))
+        }
         try restore(stage, object, newState: Set(newState.map(\.map.name)))
         FaultPoint.mapsFilled.hit()
         try array.update(key: bytes(of: UInt32(slot)), value: bytes(of: program.fd.raw))

@@ -49,6 +49,7 @@ struct ObjectCheck {
         }
         for table in plan.counters { try check(table, maps) }
         if let ring = plan.ring { try check(ring: ring, maps) }
+        for reference in plan.cgroups { try check(reference, maps) }
         try checkLive(maps)
         let state = StateMaps(of: object, owner: plugin)
         for declared in state.predecessors where state.schemas[declared.map] == nil {
@@ -98,6 +99,20 @@ struct ObjectCheck {
         // A generation's records are its own: that of a canary and the live one have a reader each.
         guard !map.isState, map.predecessorOf == nil else {
             throw failure("its records are to come from \"\(name)\", which is state; a ring of records cannot be")
+        }
+    }
+
+    private func check(_ reference: CgroupReference, _ maps: [ObjectMap]) throws {
+        let name = reference.map
+        guard let map = maps.first(where: { $0.name == name }), !name.hasPrefix("sluice_"),
+            [MapType.array, .hash].contains(map.type), !map.isState, map.predecessorOf == nil,
+            map.keySize == reference.key.raw.count, map.valueSize == Cgroups.referenceSize,
+            plan.maps[name]?.freeze != true
+        else {
+            throw failure(
+                "it wants the number of the cgroup \(reference.cgroup) in \"\(name)\"; that takes an array or a hash, no "
+                    + "state and not frozen, with keys of \(reference.key.raw.count) and values of "
+                    + "\(Cgroups.referenceSize) bytes")
         }
     }
 

@@ -167,6 +167,11 @@ extension Manager {
                 "\(fallen) packets found an empty slot behind a stage",
                 "it is mended; `sluicectl events` says what it was")
         }
+        if let live = try liveGeneration(of: hook) {
+            for need in unmetNeeds(of: hook, live.resolved) {
+                note(need, "see the documentation of the stage's plugin")
+            }
+        }
         for stage in status.stages {
             if let invalid = stage.counters?.verdicts["invalid"]?.packets, invalid > 0 {
                 problem(

@@ -124,11 +124,10 @@ public actor Manager: ManagerService {
     func watchPlaces() {
         do {
             let wanted = try knownHooks().filter { try store.isWanted($0.description) == true }
+            let cgroups = try wanted.filter { $0.kind.place == .cgroup }.map(\.place)
+                + wanted.flatMap { try referencedCgroups(of: $0) }
             // Nothing else wakes the daemon for a cgroup.
-            needsWatch = wanted.contains {
-                $0.netns != nil || $0.kind.place == .cgroup || standing[$0]?.action == "wait"
-            }
-            let cgroups = wanted.filter { $0.kind.place == .cgroup }
+            needsWatch = !cgroups.isEmpty || wanted.contains { $0.netns != nil || standing[$0]?.action == "wait" }
             if watch == nil {
                 let pending = pending
                 watch = try PlaceWatch { [weak self] heard in
@@ -138,7 +137,7 @@ public actor Manager: ManagerService {
             }
             watch?.watch(
                 Set(wanted.filter { $0.kind.place == .interface }.map(\.netns)),
-                cgroups: Set(cgroups.flatMap { Cgroups.ancestors(of: $0.place) }))
+                cgroups: Set(cgroups.flatMap(Cgroups.ancestors)))
         } catch {
             logger.error("cannot watch interfaces and cgroups", metadata: ["error": "\(error)"])
         }

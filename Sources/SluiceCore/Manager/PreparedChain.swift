@@ -98,6 +98,7 @@ extension Manager {
                     artifact: answer.digest, plan: answer.plan, state: state.schemas))
             sources[answer.digest] = answer.installed.path
         }
+        notes += unmetNeeds(of: hook, resolved)
         let fates = try await fates(of: live, in: resolved, maps)
         notes += fates.map(\.note)
         if let live {

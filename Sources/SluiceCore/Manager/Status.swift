@@ -47,6 +47,7 @@ extension Manager {
             notes.append("generic mode: every packet costs more than in native mode")
         }
         if !manifest.counters { notes.append("counters are off") }
+        if let stored { notes += unmetNeeds(of: hook, stored.resolved) }
         if stored == nil { notes.append("the database has no record of generation \(live)") }
         let stages = try directory.generation(live).stages(manifest)
         return ChainStatus(

@@ -31,6 +31,7 @@ extension Manager {
             for hook in strays + wanted where !attend(hook).isEmpty { moved = true }
             if moved { for hook in wanted { attend(hook) } }
             if moved { updateRuns() }
+            for hook in wanted { try refreshCgroups(of: hook) }
         } catch {
             logger.error("cannot look after the chains", metadata: ["error": "\(error)"])
         }

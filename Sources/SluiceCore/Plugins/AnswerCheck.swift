@@ -23,6 +23,7 @@ enum AnswerLimits {
     /// Of all live maps together, and of one change.
     static let liveEntries = 65536
     static let liveBytes = 16 << 20
+    static let cgroups = 256
     static let updates = 256
     static let changeLines = 1024
     static let tableColumns = 64
@@ -61,6 +62,14 @@ struct AnswerCheck {
         try unique(plan.live, "live")
         for name in plan.live { try identifier(name, "live") }
         if let ring = plan.ring { try identifier(ring, "ring") }
+        try atMost(AnswerLimits.cgroups, plan.cgroups.count, "cgroups")
+        for (index, reference) in plan.cgroups.enumerated() {
+            try identifier(reference.map, "cgroups[\(index)].map")
+            if let why = HookID.whyNoCgroup(reference.cgroup) {
+                throw StageError("\"\(reference.cgroup)\": \(why)", at: "cgroups[\(index)].cgroup")
+            }
+        }
+        try unique(plan.needs.map(\.rawValue), "needs")
         try atMost(AnswerLimits.summaryLines, plan.summary.count, "summary")
         try lines(plan.summary, "summary")
     }
@@ -73,6 +82,8 @@ struct AnswerCheck {
                 "\"\(verdict.rawValue)\" is no verdict of \(kind.rawValue), which has: "
                     + kind.verdicts.map(\.rawValue).joined(separator: ", "))
         }
+        try require(
+            kind == .tcEgress || plan.needs.isEmpty, "needs", "at \(kind.rawValue) there is no qdisc behind the chain")
         try require(
             kind.hasPackets || plan.samples.isEmpty, "samples", "at \(kind.rawValue) there are no packets to try")
     }

@@ -137,7 +137,7 @@ extension HookID {
     }
 
     /// Why a text names no cgroup; nil if it may.
-    private static func whyNoCgroup(_ place: String) -> String? {
+    static func whyNoCgroup(_ place: String) -> String? {
         guard !place.isEmpty, place.utf8.allSatisfy({ $0 >= 32 && $0 != 127 }) else {
             return "expected a cgroup's path, such as /edge.slice/dns, or a unit's name, such as dns.service"
         }

@@ -14,3 +14,9 @@ static __always_inline __u32 sluice_bit_number(__u64 bit)
 {
     return sluice_debruijn[(bit * 0x03f79d71b4cb0a89ull) >> 58];
 }
+
+/* The number of the lowest bit that is set, of a word that is not 0. */
+static __always_inline __u32 sluice_lowest_bit(__u64 word)
+{
+    return sluice_bit_number(word & -word);
+}

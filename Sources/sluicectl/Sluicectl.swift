@@ -16,8 +16,9 @@ struct Sluicectl: AsyncParsableCommand {
             CommandGroup(
                 name: "See",
                 subcommands: [
-                    Status.self, Stats.self, History.self, Events.self, Plugins.self, Map.self, Doctor.self, Probe.self,
-                    Version.self,
+                    Status.self, Stats.self, History.self, Events.self, Plugins.self, Map.self, Policy.self,
+                    Doctor.self,
+                    Probe.self, Version.self,
                 ]),
             CommandGroup(
                 name: "Change",

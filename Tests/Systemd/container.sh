@@ -74,7 +74,7 @@ generation() { ctl status xdp:edge0 --output json | jq .live; }
 # ctl VERB...: sluicectl in the container; which verbs were tried is kept.
 ctl() {
     local verb=$1
-    [[ $1 != map && $1 != canary && $1 != rule && $1 != lb ]] || verb="$1 $2"
+    [[ $1 != map && $1 != canary && $1 != rule && $1 != lb && $1 != policy ]] || verb="$1 $2"
     echo "$verb" >> "$work/tried"
     inside sluicectl "$@"
 }

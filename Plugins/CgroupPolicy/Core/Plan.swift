@@ -65,7 +65,7 @@ extension Configuration {
         return StagePlan(
             object: object, program: program, constants: constants, maps: maps,
             verdicts: [.drop, .next], samples: part.isOfPackets ? samples(part) : [], counters: counters,
-            summary: summary, ring: reports(part) ? "denials" : nil, runs: reports(part))
+            live: [LiveStage.unreported], summary: summary, ring: reports(part) ? "denials" : nil, runs: reports(part))
     }
 
     /// What all that deny have in common.
@@ -143,7 +143,8 @@ extension Configuration {
             verdicts: [.drop, .next],
             counters: rows.isEmpty
                 ? [] : [CounterTable(name: "rules", map: "rule_counters", columns: ["calls"], rows: rows)],
-            summary: summary, ring: reports(.sockCreate) ? "denials" : nil, runs: reports(.sockCreate))
+            live: [LiveStage.unreported], summary: summary, ring: reports(.sockCreate) ? "denials" : nil,
+            runs: reports(.sockCreate))
     }
 
     private func connectionsPlan() -> StagePlan {

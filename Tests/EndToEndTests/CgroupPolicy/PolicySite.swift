@@ -78,6 +78,11 @@ final class PolicySite {
 
     func apply(_ kinds: [String], _ config: String) throws { try site.apply(spec(kinds, config)) }
 
+    /// What is pinned at the unit's hooks of these kinds, or what they have left behind.
+    func pins(_ kinds: [String]) throws -> [String] {
+        try site.pins().filter { pin in kinds.contains { pin.contains("/\($0):") } }
+    }
+
     func hook(_ kind: String) -> String { "\(kind):\(unit)" }
 
     /// How often a rule of the hook decided, or another number of its counters.

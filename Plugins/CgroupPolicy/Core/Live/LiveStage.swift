@@ -13,6 +13,10 @@ public enum LiveStage {
         var explain: Call?
     }
 
+    /// The map that says how many reports found the ring full. That it is shown is all that is live of a policy: it is
+    /// changed by another generation, which can be taken back.
+    static let unreported = "unreported"
+
     public static func inspect(_ request: InspectRequest) throws -> StageTable {
         let question = try request.request.decode(Question.self)
         let configuration = try request.configuration.decode(Configuration.self)
@@ -20,7 +24,12 @@ public enum LiveStage {
             throw StageError("\(request.context.hook) is no hook of a cgroup")
         }
         switch (question.list, question.explain) {
-        case (.rules, nil): return rules(configuration, part, request.counters["rules"] ?? [])
+        case (.rules, nil):
+            var table = rules(configuration, part, request.counters["rules"] ?? [])
+            if let value = request.maps[unreported]?.first?.value, value.raw.count == 8 {
+                table.notes.append("\(value.number(as: UInt64.self)) denials were not reported, as the ring was full")
+            }
+            return table
         case (nil, let call?): return try Explanation(call, configuration, part).table
         default: throw StageError("expected either `list` or `explain`")
         }

@@ -76,7 +76,7 @@ for resources in "$build"/sluice_*.resources; do
     done
 done
 
-for unit in units/sluiced.service units/sluiced.socket units/sluiced.timer; do
+for unit in units/sluiced.service units/sluiced.socket units/sluiced-join.socket units/sluiced.timer; do
     sed "s|/usr/bin/sluiced|$prefix/bin/sluiced|; s|/usr/lib/sluice/|$prefix/lib/sluice/|" "$unit" > "$work/unit"
     put 0644 "$work/unit" "$prefix/lib/systemd/system/${unit##*/}"
 done
@@ -85,7 +85,7 @@ put 0644 units/sluice.sysusers.conf "$prefix/lib/sysusers.d/sluice.conf"
 put 0644 units/sluice.tmpfiles.conf "$prefix/lib/tmpfiles.d/sluice.conf"
 
 doc=$prefix/share/doc/sluice
-put 0644 units/sluiced.service.d/netns.conf.example "$doc/netns.conf.example"
+for file in netns sockets; do put 0644 "units/sluiced.service.d/$file.conf.example" "$doc/$file.conf.example"; done
 put 0644 LICENSE "$doc/LICENSE"
 for file in docs/*.md; do put 0644 "$file" "$doc/${file##*/}"; done
 for file in examples/*.yaml; do put 0644 "$file" "$doc/examples/${file##*/}"; done
@@ -112,5 +112,5 @@ if [[ -z $destdir ]]; then
     systemd-sysusers "$prefix/lib/sysusers.d/sluice.conf"
     systemd-tmpfiles --create "$prefix/lib/tmpfiles.d/sluice.conf"
     reload
-    echo 'install: done; start with: systemctl enable --now sluiced.socket sluiced.service sluiced.timer'
+    echo 'install: done; start with: systemctl enable --now sluiced.socket sluiced-join.socket sluiced.service sluiced.timer'
 fi

@@ -170,12 +170,12 @@ int ck_list_filters(struct ck_filter **filters)
 
 static int take_any_filter(struct nlmsghdr *message, void *context)
 {
-    return message->nlmsg_type != RTM_NEWTFILTER || append(context) ? 0 : -1;
+    return message->nlmsg_type != RTM_NEWTFILTER || ck_append(context) ? 0 : -1;
 }
 
 int ck_count_filters(int interface)
 {
-    struct list list = {.size = 1};
+    struct ck_list list = {.size = 1};
     int result = 0;
 
     for (int egress = 0; result == 0 && egress <= 1; egress++) {
@@ -193,7 +193,7 @@ static int take_qdisc(struct nlmsghdr *message, void *context)
     struct tcmsg *info = NLMSG_DATA(message);
     if (message->nlmsg_type != RTM_NEWQDISC)
         return 0;
-    struct ck_qdisc *qdisc = append(context);
+    struct ck_qdisc *qdisc = ck_append(context);
     if (!qdisc)
         return -1;
     qdisc->interface = info->tcm_ifindex;
@@ -205,9 +205,9 @@ static int take_qdisc(struct nlmsghdr *message, void *context)
 
 int ck_list_qdiscs(struct ck_qdisc **qdiscs)
 {
-    struct list list = {.size = sizeof(**qdiscs)};
+    struct ck_list list = {.size = sizeof(**qdiscs)};
     int result = dump_tc(RTM_GETQDISC, 0, 0, take_qdisc, &list);
-    return finish(result, &list, (void **)qdiscs);
+    return ck_finish(result, &list, (void **)qdiscs);
 }
 
 int ck_watch_interfaces(void)

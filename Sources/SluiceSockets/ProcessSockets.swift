@@ -40,6 +40,10 @@ package struct ProcessSockets {
             let count = target.withUnsafeMutableBytes { buffer in
                 readlink("\(folder)/\(name)", buffer.baseAddress!.assumingMemoryBound(to: CChar.self), room)
             }
+            if count < 0, errno == EACCES || errno == EPERM {
+                throw SocketGroupError(
+                    "may not see what the descriptors of process \(pid) are: that takes CAP_SYS_PTRACE")
+            }
             guard let number = Int32(name), count > 9, target.starts(with: "socket:[".utf8),
                 let inode = UInt64(String(decoding: target[8..<count - 1], as: UTF8.self))
             else { continue }
@@ -99,20 +103,31 @@ package struct ProcessSockets {
         package var descriptor: Int32
     }
 
-    /// Who holds sockets, by the sockets' inodes; of several processes the one with the lowest number. Processes that may
-    /// not be looked at are passed over.
+    /// Who holds sockets, by the sockets' inodes; of several processes the first that is seen.
+    package static func holders(of inodes: Set<UInt64>) -> [UInt64: Holder] { search(for: inodes, among: nil).found }
+
     /// - Parameter pids: Where to look; nil for everywhere.
-    package static func holders(of inodes: Set<UInt64>, among pids: [Int32]? = nil) -> [UInt64: Holder] {
+    /// - Returns: With those that were found, how many processes could not be looked at before all were.
+    package static func search(
+        for inodes: Set<UInt64>, among pids: [Int32]?
+    ) -> (found: [UInt64: Holder], unseen: Int) {
         var found: [UInt64: Holder] = [:]
-        guard !inodes.isEmpty else { return found }
+        var unseen = 0
+        guard !inodes.isEmpty else { return (found, unseen) }
         for pid in pids ?? running() {
             if found.count == inodes.count { break }
-            guard let descriptors = try? ProcessSockets(of: pid).descriptors() else { continue }
-            for inode in inodes where found[inode] == nil {
-                if let number = descriptors[inode] { found[inode] = Holder(pid: pid, descriptor: number) }
+            // One that has ended meanwhile holds nothing.
+            guard let process = try? ProcessSockets(of: pid) else { continue }
+            do {
+                let descriptors = try process.descriptors()
+                for inode in inodes where found[inode] == nil {
+                    if let number = descriptors[inode] { found[inode] = Holder(pid: pid, descriptor: number) }
+                }
+            } catch {
+                unseen += 1
             }
         }
-        return found
+        return (found, unseen)
     }
 
     /// The name that a process has for the kernel (`comm`); nil when it has gone.

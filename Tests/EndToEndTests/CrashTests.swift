@@ -115,7 +115,9 @@ extension EndToEnd {
         }
 
         @Test func noStepIsLeftOut() {
-            let tried = Set(Self.actions.flatMap(\.points) + StateCrashTests.points + LiveEndureTests.points)
+            let tried = Set(
+                Self.actions.flatMap(\.points) + StateCrashTests.points + LiveEndureTests.points
+                    + SocketCrashTests.points)
             #expect(Set(FaultPoint.allCases).subtracting(tried).isEmpty)
         }
 

@@ -12,7 +12,7 @@ boot() {
     mountpoint -q "$work/bpf" && umount "$work/bpf"
     mkdir -p "$work/bpf" && mount -t bpf -o mode=0700 bpf "$work/bpf" || return
     systemd-nspawn --quiet --boot --directory "$root" --machine sluice-test --register=no --keep-unit --console=pipe \
-        --capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON,CAP_SYS_ADMIN,CAP_SYS_RESOURCE --system-call-filter='bpf perf_event_open' \
+        --capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON,CAP_SYS_ADMIN,CAP_SYS_RESOURCE --system-call-filter='bpf perf_event_open pidfd_getfd' \
         --bind="$work/bpf:/sys/fs/bpf" --network-veth-extra=client0:edge0 < /dev/null >> "$work/console" 2>&1 &
     nspawn=$!
     until_true 'client0' ip link set client0 up || return
@@ -74,7 +74,7 @@ generation() { ctl status xdp:edge0 --output json | jq .live; }
 # ctl VERB...: sluicectl in the container; which verbs were tried is kept.
 ctl() {
     local verb=$1
-    [[ $1 != map && $1 != canary && $1 != rule && $1 != lb && $1 != policy ]] || verb="$1 $2"
+    [[ $1 != map && $1 != canary && $1 != rule && $1 != lb && $1 != policy && $1 != socket ]] || verb="$1 $2"
     echo "$verb" >> "$work/tried"
     inside sluicectl "$@"
 }

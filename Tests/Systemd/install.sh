@@ -17,7 +17,7 @@ install_product() {
         build=$PWD/.build/release
     fi
     # What a package's scripts do.
-    systemd-sysusers --root="$root" && systemctl --quiet --root="$root" enable sluiced.{socket,service,timer} || return
+    systemd-sysusers --root="$root" && systemctl --quiet --root="$root" enable sluiced.{socket,service,timer} sluiced-join.socket || return
 
     # Not of an edge server, or not of a container.
     systemctl --quiet --root="$root" mask console-getty.service systemd-firstboot.service apt-daily.timer \

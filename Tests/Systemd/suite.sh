@@ -11,6 +11,8 @@
 . Tests/Systemd/hardening.sh
 # shellcheck source=Tests/Systemd/policy.sh
 . Tests/Systemd/policy.sh
+# shellcheck source=Tests/Systemd/sockets.sh
+. Tests/Systemd/sockets.sh
 
 failures=0 checks=0
 # check DESCRIPTION COMMAND...: in a shell that ends at the first thing that goes wrong.
@@ -54,6 +56,9 @@ check 'map list, dump, update and delete' changes_maps
 check 'apply, generic XDP, and detach' apply_generic
 check 'lb servers, services, explain, drain, fill, weight, down and up' changes_servers
 check 'a policy on a unit, beside the filter that systemd has there' policy_beside_systemd
+check 'socket add, list and remove, from ExecStartPost and for a socket unit' brings_sockets
+check 'a standing rule needs a right that the unit withholds, and says which' rule_is_refused
+check 'with the drop-in, a standing rule' rule_with_drop_in
 check 'a chain waits for its interface, and is attached when that comes' waits_for_its_interface
 check 'the program of another is named, neither replaced nor adopted, and the remedy told' foreign_is_refused
 check 'a chain in another network namespace is refused, and the remedy named' netns_is_refused

@@ -52,6 +52,13 @@ enum Cgroups {
         return folders
     }
 
+    /// The processes of a cgroup and of those below it, at one moment.
+    static func processes(in folder: String) -> [Int32] {
+        let own = (try? String(contentsOfFile: "\(folder)/cgroup.procs", encoding: .utf8)) ?? ""
+        let below = ((try? Bpffs.list(folder)) ?? []).map { "\(folder)/\($0)" }.filter(isFolder)
+        return own.split(separator: "\n").compactMap { Int32($0) } + below.flatMap(processes)
+    }
+
     /// systemd names a unit's cgroup like the unit, and puts it into a slice's.
     private static func unit(_ name: String, below mount: String) -> String? {
         ([mount] + slices(below: mount)).lazy.map { "\($0)/\(name)" }.first(where: isFolder)

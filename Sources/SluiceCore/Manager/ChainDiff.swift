@@ -20,6 +20,9 @@ struct ChainDiff {
         for (key, was, now) in settings(before) where was != now {
             lines.append(was.map { "~ \(key): \($0) -> \(now)" } ?? "+ \(key): \(now)")
         }
+        let (was, now) = (before?.spec.match ?? [], new.spec.match ?? [])
+        lines += was.filter { !now.contains($0) }.map { "- match: \($0)" }
+        lines += now.filter { !was.contains($0) }.map { "+ match: \($0)" }
         for stage in before?.stages ?? [] where !new.stages.contains(where: { $0.name == stage.name }) {
             lines.append("- stage \(stage.name): \(stage.title)")
         }

@@ -184,6 +184,9 @@ extension Manager {
         {
             problem("old state has yet to be merged into generation \(live)", "restart sluiced, which goes on with it")
         }
+        for line in missed[hook] ?? [] {
+            problem("a socket of a standing rule is not in the group: \(line)", "bring it in by `sluicectl socket add`")
+        }
         let leftovers = try directory.leftovers()
         if !leftovers.isEmpty { problem("half-done generations: \(leftovers.joined(separator: ", "))", "sluicectl gc") }
         if !findings.contains(where: { $0.level == .problem }) {

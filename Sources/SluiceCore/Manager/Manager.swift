@@ -49,6 +49,10 @@ public actor Manager: ManagerService {
     var canaryClock: Task<Void, Never>?
     /// Tells of interfaces, network namespaces and cgroups that come and go.
     private var watch: PlaceWatch?
+    /// Brings in the sockets of standing rules; nil until there are some.
+    private var socketWatch: SocketWatch?
+    /// The sockets of standing rules that could not be brought in, and why.
+    var missed: [HookID: [String]] = [:]
     /// Whether some chain needs the watch: udev and the timer wake the daemon for those in its own namespace only.
     private var needsWatch = false
     /// When what the check-up under way is for has happened.
@@ -124,10 +128,16 @@ public actor Manager: ManagerService {
     func watchPlaces() {
         do {
             let wanted = try knownHooks().filter { try store.isWanted($0.description) == true }
-            let cgroups = try wanted.filter { $0.kind.place == .cgroup }.map(\.place)
+            let cgroups =
+                try wanted.filter { $0.kind.place == .cgroup }.map(\.place)
                 + wanted.flatMap { try referencedCgroups(of: $0) }
-            // Nothing else wakes the daemon for a cgroup.
-            needsWatch = !cgroups.isEmpty || wanted.contains { $0.netns != nil || standing[$0]?.action == "wait" }
+            let groups = try groupsWithRules(wanted)
+            // Nothing else wakes the daemon for a cgroup, or a socket.
+            needsWatch =
+                !cgroups.isEmpty || !groups.isEmpty
+                || wanted.contains { $0.netns != nil || standing[$0]?.action == "wait" }
+            if socketWatch == nil, !groups.isEmpty { socketWatch = makeSocketWatch() }
+            socketWatch?.watch(groups)
             if watch == nil {
                 let pending = pending
                 watch = try PlaceWatch { [weak self] heard in
@@ -146,7 +156,8 @@ public actor Manager: ManagerService {
     /// Ends the watch.
     func stopWatching() {
         watch?.stop()
-        watch = nil
+        socketWatch?.stop()
+        (watch, socketWatch) = (nil, nil)
     }
 }
 

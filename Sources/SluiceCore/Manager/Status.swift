@@ -48,6 +48,7 @@ extension Manager {
         }
         if !manifest.counters { notes.append("counters are off") }
         if let stored { notes += unmetNeeds(of: hook, stored.resolved) }
+        notes += (missed[hook] ?? []).map { "not brought into the group: \($0)" }
         if stored == nil { notes.append("the database has no record of generation \(live)") }
         let stages = try directory.generation(live).stages(manifest)
         return ChainStatus(

@@ -22,7 +22,7 @@ extension Manager {
                         joined: Store.timestamp(Date(timeIntervalSince1970: seconds)), byRule: member.byRule,
                         cookie: member.cookie, inode: member.inode, netns: member.netns, pid: pid,
                         command: pid.flatMap { ProcessSockets.command(of: $0) })
-                })
+                }, missed: missed[id] ?? [])
         }
     }
 

@@ -13,6 +13,8 @@ struct ChainSpec: Codable, Sendable, Equatable {
     /// Whether stages count what they see.
     var counters = true
     var onFault: FaultVerdict = .pass
+    /// Standing rules of a group of sockets; nil where there are none.
+    var match: [SocketRule]?
     var stages: [StageSpec]
 
     init(

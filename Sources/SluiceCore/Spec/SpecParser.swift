@@ -42,7 +42,7 @@ struct SpecParser {
     private func chains(_ node: Node, at path: String) throws(APIErrorBody) -> [(ChainSpec, place: String)] {
         let fields = try mapping(
             node, at: path,
-            known: ["hook", "hooks", "place", "netns", "mode", "frags", "counters", "on-fault", "stages"],
+            known: ["hook", "hooks", "place", "netns", "mode", "frags", "counters", "on-fault", "match", "stages"],
             required: ["stages"])
         var chains: [(ChainSpec, place: String)] = []
         for (hook, place) in try hooks(fields, of: node, at: path) {
@@ -89,7 +89,8 @@ struct SpecParser {
     private func chain(of hook: HookID, _ fields: [String: Node], at path: String) throws(APIErrorBody) -> ChainSpec {
         var chain = ChainSpec(hook: hook, stages: [])
         let modes = AttachMode.choices(at: hook.kind)
-        for (key, isKnown) in [("mode", !modes.isEmpty), ("frags", hook.kind == .xdp)] {
+        let isGroup = hook.kind.place == .group
+        for (key, isKnown) in [("mode", !modes.isEmpty), ("frags", hook.kind == .xdp), ("match", isGroup)] {
             guard let node = fields[key], !isKnown else { continue }
             throw error(node, "\(path).\(key)", "a hook of kind \(hook.kind.rawValue) has no \(key); leave it out")
         }
@@ -99,6 +100,7 @@ struct SpecParser {
         }
         if let node = fields["counters"] { chain.counters = try boolean(node, at: "\(path).counters") }
         if let node = fields["on-fault"] { chain.onFault = try choice(node, at: "\(path).on-fault") }
+        if let node = fields["match"] { chain.match = try rules(node, at: "\(path).match") }
         let list = try sequence(fields["stages"]!, at: "\(path).stages")
         guard (1...ChainSpec.maxStages).contains(list.count) else {
             throw error(

@@ -51,6 +51,50 @@ import Testing
         #expect(config["ratio"] == 0.5 && config["big"] == .unsigned(.max))
     }
 
+    @Test func standingRulesOfAGroup() throws {
+        let chains = try parse(
+            """
+            chains:
+              - hook: socket-filter:dns
+                match:
+                  - {local: "*:53/udp", unit: dns.service}
+                  - {local: "[::1]:0053/tcp", cgroup: /edge.slice/dns, netns: edge}
+                stages: [{name: a, plugin: noop}]
+              - hook: socket-filter:other
+                stages: [{name: a, plugin: noop}]
+            """)
+        #expect(
+            chains[0].match == [
+                SocketRule(local: "*:53/udp", cgroup: "dns.service"),
+                SocketRule(local: "[::1]:53/tcp", cgroup: "/edge.slice/dns", netns: "/run/netns/edge"),
+            ])
+        #expect(chains[1].match == nil)
+    }
+
+    @Test(arguments: [
+        ("hook: xdp:eth0, match: [{local: \"*:53/udp\"}]", "match: a hook of kind xdp has no match"),
+        ("hook: socket-filter:dns, match: []", "match: expected 1 to 16 rules, not 0"),
+        ("hook: socket-filter:dns, match: [{unit: dns.service}]", "match[0]: the key \"local\" is missing"),
+        (
+            "hook: socket-filter:dns, match: [{local: \"*:53\"}]",
+            "match[0].local: \"*:53\": expected ADDRESS:PORT/udp or"
+        ),
+        ("hook: socket-filter:dns, match: [{local: \"::1:53/udp\"}]", "match[0].local: \"::1:53/udp\": expected"),
+        ("hook: socket-filter:dns, match: [{local: \"*:0/udp\"}]", "match[0].local: \"*:0/udp\": expected"),
+        (
+            "hook: socket-filter:dns, match: [{local: \"*:53/udp\", cgroup: dns}]",
+            "match[0].cgroup: \"dns\": expected a path"
+        ),
+        ("hook: socket-filter:dns, match: [{local: \"*:53/udp\", unit: /a}]", "match[0].unit: \"/a\": expected a unit"),
+        ("hook: socket-filter:dns, match: [{local: \"*:53/udp\", port: 53}]", "match[0]: unknown key \"port\""),
+    ])
+    func rulesThatMeanNothing(_ chain: String, says: String) {
+        let error = #expect(throws: APIErrorBody.self) {
+            try parse("chains: [{\(chain), stages: [{name: a, plugin: noop}]}]")
+        }
+        #expect(error?.message.contains(says) == true, "\(error?.message ?? "-")")
+    }
+
     @Test func defaultsAreTheSafeOnes() throws {
         let chain = try parse("chains: [{hook: xdp:eth0, stages: [{name: a, plugin: noop}]}]")[0]
         #expect(chain.mode == .native && chain.frags == nil && chain.counters && chain.onFault == .pass)

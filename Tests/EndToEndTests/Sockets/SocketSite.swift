@@ -50,6 +50,18 @@ final class SocketSite {
         guard result.succeeded else { throw LabError("add \(local): \(result.errors)\n\(site.daemon?.errors ?? "")") }
     }
 
+    /// What a refusal says.
+    func refusal(_ arguments: String...) throws -> String {
+        let result = try site.ctl(arguments)
+        guard result.status == .exited(1) else { throw LabError("\(arguments) was not refused: \(result.output)") }
+        return result.errors
+    }
+
+    /// How many descriptors the daemon has open.
+    func descriptors() throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/\(site.daemon!.pid)/fd").count
+    }
+
     func members(_ group: String = "dns") throws -> [SocketMember] {
         let reports: [SocketGroupReport] = try site.decode(site.must("socket", "list", group, "--output", "json"))
         return reports.flatMap(\.sockets)

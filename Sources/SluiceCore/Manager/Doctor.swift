@@ -3,6 +3,7 @@
 internal import BPF
 internal import Foundation
 public import SluiceAPI
+internal import StageKit
 
 extension Manager {
     /// Holds kernel, bpffs, database and artifacts against each other; changes nothing. Waits for a change that is under

@@ -17,7 +17,7 @@ extension EndToEnd {
         /// One that the object denies, and one that it allows.
         private static let ports = [7, 4242]
 
-        @Test(arguments: HookCase.all)
+        @Test(arguments: HookCase.usual)
         func anObjectDoesInAChainWhatItDoesAlone(_ row: HookCase) async throws {
             try await HookSite.run(row) { hooks in
                 let alone = try Self.alone(hooks)

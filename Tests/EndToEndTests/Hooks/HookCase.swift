@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BPF
+import Foundation
 import StageKit
 import StageTesting
 import Testing
@@ -16,8 +17,18 @@ struct HookCase: Sendable, CustomTestStringConvertible {
         // Before Linux 6.6 it is what traffic control has.
         + (KernelVersion.running >= "6.6" ? [.tcIngress, .tcEgress].map { HookCase(kind: $0, mode: "clsact") } : [])
 
-    static let withFlows = all.filter(\.kind.hasFlows)
-    static let ofCgroups = all.filter { $0.kind.place == .cgroup }
+    /// For the tests that take longest: all of them if `SLUICE_HOOKS` is `all` in the environment, else one of each two that
+    /// share their code and differ in a direction or an address family.
+    static let usual =
+        ProcessInfo.processInfo.environment["SLUICE_HOOKS"] == "all"
+        ? all
+        : all.filter {
+            ![.cgroupSkbIngress, .cgroupConnect6, .cgroupSendmsg4, .cgroupBind6].contains($0.kind)
+                && $0.testDescription != "tc-ingress (clsact)"
+                && ($0.testDescription != "tc-egress" || KernelVersion.running < "6.6")
+        }
+
+    static let withFlows = usual.filter(\.kind.hasFlows)
     /// One for each way in which roots are attached, by what it is called.
     static let attachments = ["xdp", "tc-ingress", "tc-egress (clsact)", "cgroup-connect4", "socket-filter"]
 

@@ -81,7 +81,7 @@ extension EndToEnd {
         static let crashes =
             ProcessInfo.processInfo.environment["SLUICE_SWEEP"] == "all"
             ? sweep
-            : HookCase.all.enumerated().flatMap { index, row in
+            : HookCase.usual.enumerated().flatMap { index, row in
                 let own = sweep.filter { $0.row.testDescription == row.testDescription }
                 return HookCase.attachments.contains(row.testDescription)
                     ? own.filter { [.linkAttached, .linkDetached].contains($0.point) } : [own[index * 7 % own.count]]
@@ -91,6 +91,8 @@ extension EndToEnd {
         func killedAtEveryStep(_ crash: Crash) async throws {
             try await HookSite.run(crash.row) { hooks in
                 let site = hooks.site
+                // The kernel itself loses what is sent while a qdisc is made or removed, whoever does it.
+                if crash.row.told == "clsact" { try hooks.lab.check(["tc", "qdisc", "add", "dev", "hook0", "clsact"]) }
                 site.killDaemon()
                 try site.start(keep: 3)
                 try crash.action.prepare(hooks)

@@ -69,7 +69,7 @@ extension EndToEnd {
         /// What a stage drops has its effect; what finds a slot empty gets the chain's verdict for that. The slots are
         /// emptied behind the manager's back, one of the generation's and the root's, and it mends them when it is there
         /// again.
-        @Test(arguments: HookCase.all)
+        @Test(arguments: HookCase.usual)
         func whatIsDroppedAndWhatFindsNoStage(_ row: HookCase) async throws {
             try await HookSite.run(row) { hooks in
                 for verdict in [FaultVerdict.pass, .drop] { try Self.empty(hooks, onFault: verdict) }

@@ -13,7 +13,7 @@ import Testing
 extension EndToEnd {
     /// Places that go and come again, as an interface with its driver and a cgroup with its service: the chain follows.
     @Suite struct HookPlaceTests {
-        static let places = HookCase.all.filter { $0.kind.place != .group }
+        static let places = HookCase.usual.filter { $0.kind.place != .group }
 
         @Test(arguments: places)
         func aPlaceThatIsMadeAgainGetsItsChain(_ row: HookCase) async throws {

@@ -17,7 +17,7 @@ TEST = $(SWIFT) test --skip-build --no-parallel
 SEED ?= $(shell date +%s)
 SEQUENCES ?= 1000
 
-.PHONY: all build release test test-unit test-kernel test-kernels test-systemd testbed-lb soak demo bench bench-boot lint fmt install uninstall clean bootstrap help
+.PHONY: all build release test test-unit test-kernel test-kernels test-systemd testbed-lb testbed-udp soak demo bench bench-boot lint fmt install uninstall clean bootstrap help
 
 all: build
 
@@ -44,7 +44,7 @@ test-unit: bootstrap
 test-kernel: bootstrap
 	@[ "$$(id -u)" -eq 0 ] || { echo 'make test-kernel: needs root'; exit 1; }
 	$(SWIFT) build --build-tests
-	$(TEST) --filter 'BPFTests|CoreTests|VolumetricDoSTests|L4LBTests|EndToEndTests'
+	$(TEST) --filter 'BPFTests|CoreTests|VolumetricDoSTests|L4LBTests|UDPRateLimitTests|EndToEndTests'
 
 ## test-kernels the same on Debian's kernels 6.1, 6.12 and the newest, in virtual machines; root only, on Debian, an hour
 test-kernels: bootstrap
@@ -62,6 +62,12 @@ testbed-lb: bootstrap
 	@scripts/bootstrap.sh testbed
 	$(SWIFT) build
 	Tests/Testbed/run.sh
+
+## testbed-udp  udp-ratelimit before a real DNS server that serves 30,000 addresses, one of them flooded; root only, on Debian
+testbed-udp: bootstrap
+	@scripts/bootstrap.sh testbed
+	$(SWIFT) build
+	Tests/Testbed/udp.sh
 
 ## soak         random sequences of changes, crashes and other people's deeds; root only; SEED=, SEQUENCES= to choose
 soak: bootstrap

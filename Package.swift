@@ -157,13 +157,15 @@ let package = Package(
         .executableTarget(
             name: "testbed-traffic",
             dependencies: [
-                "CKernel", "StageKit",
+                "BPF", "CKernel", "StageKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Testbed/Traffic", swiftSettings: settings),
         .executableTarget(
             name: "sluice-bench",
-            dependencies: ["BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting"],
+            dependencies: [
+                "BPF", "CKernel", "SluiceAPI", "SluiceCore", "StageKit", "StageTesting", "UDPRateLimit",
+            ],
             swiftSettings: settings, plugins: ["BPFCompile"]),
         .executableTarget(
             name: "sluice-demo", dependencies: ["SluiceAPI", "StageKit", "StageTesting"], swiftSettings: settings),
@@ -213,8 +215,8 @@ let package = Package(
             dependencies: [
                 "BPF", "CKernel", "SluiceAPI", "SluiceCore", "SluiceObjects", "SluiceSockets", "StageTesting",
                 "fixture-stage", "hook-caller", "noop", "sluicectl", "sluiced",
-                "cgroup-policy-1_0", "l4lb-1_0", "l4lb-1_1", "tc-egress-1_0", "udp-ratelimit-1_0",
-                "volumetric-dos-1_0", "volumetric-dos-1_1",
+                "cgroup-policy-1_0", "l4lb-1_0", "l4lb-1_1", "tc-egress-1_0", "testbed-traffic",
+                "udp-ratelimit-1_0", "volumetric-dos-1_0", "volumetric-dos-1_1",
             ],
             swiftSettings: settings),
     ],

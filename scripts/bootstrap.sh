@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes a Debian 12 that has the Swift toolchain able to build, test and show Sluice. Installs only what is missing;
 # as another user than root it says what that is. Usage: scripts/bootstrap.sh [systemd|kernels|testbed], which asks for
-# what `make test-systemd`, `make test-kernels` or `make testbed-lb` needs too.
+# what `make test-systemd`, `make test-kernels`, or `make testbed-lb` and `make testbed-udp` need too.
 set -euo pipefail
 
 build=(make git binutils ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
@@ -12,7 +12,7 @@ run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3 xdp-tools
 lint=(clang-format shellcheck)
 container=(systemd-container debootstrap socat)
 # Servers to balance, and clients. Debian starts what it installs; nothing of these is wanted but the programs.
-servers=(nginx-light dnsmasq-base bind9-dnsutils curl ethtool iputils-ping)
+servers=(nginx-light dnsmasq-base unbound bind9-dnsutils dnsperf curl ethtool iputils-ping)
 machine=(qemu-system-x86 debootstrap busybox-static cpio e2fsprogs kmod xz-utils)
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }

@@ -18,7 +18,7 @@ Sources/SluiceAPI            | | NIOCore NIOHTTP1 NIOPosix NIOConcurrencyHelpers
 Sources/SluiceCore           | BPF CDigest CKernel SluiceAPI SluiceObjects SluiceSockets StageKit | GRDB Logging Subprocess SystemPackage Yams
 Sources/sluiced              | CKernel CSystemd SluiceAPI SluiceCore SluiceSockets | ArgumentParser HTTPTypes Hummingbird HummingbirdCore Logging NIOCore NIOHTTP1 NIOPosix ServiceLifecycle UnixSignals
 Sources/sluicectl            | SluiceAPI SluiceSockets | ArgumentParser Yams
-Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore SluiceObjects StageKit StageTesting
+Sources/sluice-bench         | BPF CKernel SluiceAPI SluiceCore SluiceObjects StageKit StageTesting UDPRateLimit
 Sources/sluice-demo          | SluiceAPI StageKit StageTesting
 Plugins/PacketSamples        | StageKit
 Plugins/L4LB/Core            | PacketSamples StageKit | NIOCore NIOHTTP1 NIOPosix NIOSSL

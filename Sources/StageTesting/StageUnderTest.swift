@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import BPF
+package import BPF
 public import StageKit
 
 /// A stage of a plan in the kernel, alone: nothing is attached, packets come by test run (`BPF_PROG_TEST_RUN`). Loaded
@@ -160,6 +160,9 @@ public final class StageUnderTest {
         }
         return merged
     }
+
+    /// Its program, for those who run it otherwise.
+    package func withProgram<T>(_ body: (borrowing BPFProgram) throws -> T) rethrows -> T { try body(program) }
 
     /// How many packets the stage gave a verdict, by its own count.
     public func count(_ verdict: Verdict) throws -> UInt64 {

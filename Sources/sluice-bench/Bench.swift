@@ -42,6 +42,7 @@ enum Bench {
             ("changes of 10,000 rules", RuleChangeBench.run),
             ("the l4lb stage", L4LBBench.run),
             ("the tc-egress stage", TCEgressBench.run),
+            ("the udp-ratelimit stage", UDPRateLimitBench.run),
             ("calls under a cgroup-policy", CgroupPolicyBench.run),
             ("objects of others: alone, and adopted into a chain", AdoptionBench.run),
             ("flips in a flood of live frames", FlipBench.run),

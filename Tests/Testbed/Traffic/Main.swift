@@ -7,5 +7,7 @@ import ArgumentParser
 struct Traffic: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "testbed-traffic", abstract: "Clients, servers and worse, for Tests/Testbed.",
-        subcommands: [Serve.self, Hold.self, Knock.self, Flood.self, Wire.self])
+        subcommands: [
+            Serve.self, Hold.self, Knock.self, Flood.self, Wire.self, Datagrams.self, Sink.self,
+        ])
 }

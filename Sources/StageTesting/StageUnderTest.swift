@@ -20,7 +20,7 @@ public final class StageUnderTest {
     /// The kind of hook that it is loaded for.
     public let hook: HookKind
     let object: BPFObject
-    let program: BPFProgram
+    private let program: BPFProgram
     private var merges: [String] = []
 
     /// - Parameters:
@@ -97,16 +97,23 @@ public final class StageUnderTest {
         public var mark: UInt32
         /// The first of the control words (`cb`), which stages hand on to those behind.
         public var control: UInt32
-        /// How many packets it is made of, of one that has been put together.
+        /// How many packets it is made of, of one that has been put together or is yet to be cut up.
         public var segments: UInt32
+        /// How many bytes of payload each of these has.
+        public var segmentSize: UInt32
+        /// When it is to leave, in nanoseconds of `CLOCK_MONOTONIC` (`tstamp`).
+        public var departure: UInt64
 
-        public init(mark: UInt32 = 0, control: UInt32 = 0, segments: UInt32 = 0) {
+        public init(
+            mark: UInt32 = 0, control: UInt32 = 0, segments: UInt32 = 0, segmentSize: UInt32 = 0, departure: UInt64 = 0
+        ) {
             (self.mark, self.control, self.segments) = (mark, control, segments)
+            (self.segmentSize, self.departure) = (segmentSize, departure)
         }
 
         // Where they are in the struct.
         private static let fields: [(offset: Int, path: any WritableKeyPath<PacketContext, UInt32> & Sendable)] = [
-            (8, \.mark), (48, \.control), (164, \.segments),
+            (8, \.mark), (48, \.control), (164, \.segments), (176, \.segmentSize),
         ]
 
         /// As the struct lies in memory.
@@ -116,19 +123,29 @@ public final class StageUnderTest {
                 for (offset, path) in Self.fields {
                     bytes.replaceSubrange(offset..<offset + 4, with: BPF.bytes(of: self[keyPath: path]))
                 }
+                bytes.replaceSubrange(152..<160, with: BPF.bytes(of: departure))
                 return bytes
             }
-            set { for (offset, path) in Self.fields { self[keyPath: path] = Bytes(newValue).number(at: offset) } }
+            set {
+                for (offset, path) in Self.fields { self[keyPath: path] = Bytes(newValue).number(at: offset) }
+                departure = Bytes(newValue).number(at: 152)
+            }
         }
     }
 
     /// What the stage does with a packet of which more is known than its bytes.
     /// - Parameter context: then what the stage left of it.
+    @discardableResult
     public func run(_ packet: [UInt8], context: inout PacketContext) throws -> Outcome {
         let before = try count(.next)
         let run = try program.testRun(packet: packet, context: &context.bytes)
         let wentOn = try count(.next) > before
         return Outcome(verdict: wentOn ? .next : hook.verdict(returned: run.returnValue), packet: run.output)
+    }
+
+    /// Sets an entry of a map, as the manager does for a reference to a cgroup.
+    public func set(in map: String, key: [UInt8], value: [UInt8]) throws {
+        try object.loadedMap(map).update(key: key, value: value)
     }
 
     /// Nanoseconds that the stage takes for a packet, and the kernel for running it: the mean of `count` runs.

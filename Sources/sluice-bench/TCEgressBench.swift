@@ -61,7 +61,10 @@ enum TCEgressBench {
         ("accounting, one class by port", "classes: [{name: dns, \(hit)}]"),
         ("accounting, the last of 8 classes of all kinds", classes(7, then: "{name: dns, \(hit)}")),
         ("accounting, the last of 190 classes of all kinds", classes(189, then: "{name: dns, \(hit)}")),
-        ("accounting, a class of 10,000 prefixes, hit", "classes: [{name: nets, destination: [\(prefixes(10_000, hit: true))]}]"),
+        (
+            "accounting, a class of 10,000 prefixes, hit",
+            "classes: [{name: nets, destination: [\(prefixes(10_000, hit: true))]}]"
+        ),
         ("accounting, a class by one cgroup", "classes: [{name: ours, cgroup: /sluice-none}]"),
         ("policing, within the rate", "classes: [{name: dns, \(hit), police: {rate: 400Gbit}}]"),
         ("policing, all above the rate", "classes: [{name: dns, \(hit), police: {rate: 8kbit, burst: 1}}]"),

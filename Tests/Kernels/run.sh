@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.." || exit
 # How many times longer than elsewhere a test waits for anything, and how long a kernel's run may take, in seconds.
 patience=${SLUICE_TEST_PATIENCE:-10} limit=${SLUICE_KERNEL_LIMIT:-3600}
 # What the kernel has a part in. What is the manager's own affair is the same on all, and emulated takes hours: --all.
-filter='^(BPFTests|StageTests|L4LBTests|CgroupPolicyTests)\.|^CoreTests\.WeaveTests/|[./](LabTests|FlipTests|SplitTests|StateTests|HookFlipTests|HookNeighbourTests)/'
+filter='^(BPFTests|StageTests|L4LBTests|CgroupPolicyTests|TCEgressTests)\.|^CoreTests\.WeaveTests/|[./](LabTests|FlipTests|SplitTests|StateTests|HookFlipTests|HookNeighbourTests|EgressTests)/'
 filter+='|^VolumetricDoSTests\.(AgainstReference|ManyRules|Purpose|LiveRule|Limit|KeyedLimit|LimitRate|RuleLimit)Tests/'
 filter+='|^UDPRateLimitTests\.(AgainstReference|Limit|Packet|Rate|LiveRate)Tests/|/UDPRateLimitTests/(datagrams|whatIsOver|ofATrain)'
 case ${1:-} in

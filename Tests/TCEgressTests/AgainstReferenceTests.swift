@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import BPF
 import StageKit
 import StageTesting
 import TCEgress
@@ -21,12 +20,12 @@ struct AgainstReferenceTests {
         var blocks: [String: UInt64] = [:]
         for _ in 0..<400 {
             let frame = random.frame()
-            var buffer = PacketBuffer()
-            buffer.mark = random.pick([0, 1, 7, 0x10, 0x17, 0x21])
-            let mark = buffer.mark
+            var context = StageUnderTest.PacketContext()
+            context.mark = random.pick([0, 1, 7, 0x10, 0x17, 0x21])
+            let mark = context.mark
             let expected = reference.judge(frame, mark: mark)
             let before = wrongChecksum(frame)
-            let outcome = try stage.run(frame, buffer: &buffer)
+            let outcome = try stage.run(frame, context: &context)
             #expect(outcome.verdict == (expected.reason.isDrop ? .drop : .next), "\(expected) \(Bytes(frame).hex)")
             reasons[expected.reason, default: 0] += 1
             var row = packets[expected.row] ?? (0, 0, 0)
@@ -37,10 +36,14 @@ struct AgainstReferenceTests {
             }
             packets[expected.row] = row
             if let block = expected.block { blocks[block, default: 0] += 1 }
-            if before == nil, !expected.reason.isDrop { #expect(wrongChecksum(outcome.packet) == nil, "\(Bytes(frame).hex)") }
-            let set = configuration.classes.indices.contains(expected.row) ? configuration.classes[expected.row].set : Rewriting()
+            if before == nil, !expected.reason.isDrop {
+                #expect(wrongChecksum(outcome.packet) == nil, "\(Bytes(frame).hex)")
+            }
+            let set =
+                configuration.classes.indices.contains(expected.row)
+                ? configuration.classes[expected.row].set : Rewriting()
             check(outcome.packet, of: frame, set)
-            #expect(buffer.mark == set.mark.map { mark & ~$0.mask | $0.value } ?? mark)
+            #expect(context.mark == set.mark.map { mark & ~$0.mask | $0.value } ?? mark)
         }
         for reason in Reason.allCases {
             #expect(try stage.counter("reasons", reason.label) == reasons[reason] ?? 0, "\(reason.label)")

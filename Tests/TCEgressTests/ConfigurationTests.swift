@@ -72,7 +72,10 @@ struct ConfigurationTests {
     private static let refused: [(String, String)] = [
         (#"{"clases": []}"#, "clases"),
         (#"{"link": "wifi"}"#, "link"),
-        (#"{"source-guard": []}"#, "source-guard: the list is empty, so nothing could leave; leave it out for no guard"),
+        (
+            #"{"source-guard": []}"#,
+            "source-guard: the list is empty, so nothing could leave; leave it out for no guard"
+        ),
         (#"{"source-guard": ["10.0.0.0/33"]}"#, #"source-guard[0]: "10.0.0.0/33": a prefix length of IPv4 is 0 to 32"#),
         (#"{"allow": ["10.0.0.1/8"]}"#, "has bits set behind its length; the prefix is 10.0.0.0/8"),
         (#"{"allow": ["10.0.0.0/8", "10.0.0.0/8"]}"#, "allow[1]: 10.0.0.0/8 is there twice"),
@@ -111,7 +114,10 @@ struct ConfigurationTests {
             #"{"classes": [{"name": "a", "pace": "10k packets"}]}"#,
             #"classes[0].pace: "10k packets": a pace is of bits, such as 50Mbit"#
         ),
-        (#"{"classes": [{"name": "a", "protocol": "gre", "destination-port": 1}]}"#, "classes[0].protocol: gre has no ports"),
+        (
+            #"{"classes": [{"name": "a", "protocol": "gre", "destination-port": 1}]}"#,
+            "classes[0].protocol: gre has no ports"
+        ),
         (#"{"classes": [{"name": "a", "destination-port": "5-1"}]}"#, #""5-1": the range ends before it begins"#),
         (#"{"classes": [{"name": "a", "mark": "0x11/0xf0"}]}"#, #""0x11/0xf0": has bits that its mask leaves out"#),
         (#"{"classes": [{"name": "a", "set": {"mss": 40}}]}"#, "classes[0].set.mss: 40: expected 88 to 65495 bytes"),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import BPF
 import Dispatch
 import Foundation
 import StageKit
@@ -106,8 +105,12 @@ struct LimitTests {
         var times: [UInt64] = []
         var late = 0
         for _ in 0..<130 {
-            var buffer = PacketBuffer()
-            if try stage.run(frame, buffer: &buffer).verdict == .next { times.append(buffer.timestamp) } else { late += 1 }
+            var context = StageUnderTest.PacketContext()
+            if try stage.run(frame, context: &context).verdict == .next {
+                times.append(context.departure)
+            } else {
+                late += 1
+            }
         }
         let gaps = zip(times.dropFirst(), times).map { $0 - $1 }
         // A stall may let the pace's own time pass.
@@ -123,9 +126,9 @@ struct LimitTests {
             .tcp(from: 1, to: 2, flags: .ack, options: [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0]), .payload(3000))
         for (lengths, expected) in [(Configuration.Lengths.wire, 3066 + 2 * 66), (.driver, 3066)] {
             let stage = try StageUnderTest.egress(Configuration { $0.lengths = lengths })
-            var buffer = PacketBuffer()
-            (buffer.segments, buffer.segmentSize) = (3, 1000)
-            try stage.run(frame, buffer: &buffer)
+            var context = StageUnderTest.PacketContext()
+            (context.segments, context.segmentSize) = (3, 1000)
+            try stage.run(frame, context: &context)
             #expect(try stage.row("other")[1] == UInt64(expected))
         }
     }

@@ -29,13 +29,16 @@ extension SeededGenerator {
     mutating func port() -> UInt16 { pick([0, 22, 53, 67, 68, 179, 255, 256, 443, 1024, 65535]) }
 
     mutating func ports() -> Ports {
-        Ports((0..<pick([1, 1, 2])).map { _ in
-            let ends = [port(), port()].sorted()
-            return ends[0]...(chance(0.5) ? ends[0] : ends[1])
-        })
+        Ports(
+            (0..<pick([1, 1, 2])).map { _ in
+                let ends = [port(), port()].sorted()
+                return ends[0]...(chance(0.5) ? ends[0] : ends[1])
+            })
     }
 
-    mutating func mark() -> Mark { pick([Mark(7), Mark(0), Mark(0x10, mask: 0xf0), Mark(0, mask: 1), Mark(1, mask: 1)]) }
+    mutating func mark() -> Mark {
+        pick([Mark(7), Mark(0), Mark(0x10, mask: 0xf0), Mark(0, mask: 1), Mark(1, mask: 1)])
+    }
 
     mutating func trafficClass(_ name: String) -> TrafficClass {
         var found = TrafficClass(name)
@@ -117,7 +120,8 @@ extension SeededGenerator {
                 .ipv4(
                     from: address(isIPv4: true), to: address(isIPv4: true), next: offset > 0 ? pick([6, 17, 1]) : nil,
                     ttl: pick([1, 64, 255]), options: [UInt8](repeating: 1, count: pick([0, 0, 0, 4, 40])),
-                    fragmentOffset: offset, moreFragments: chance(0.1), totalLength: chance(0.03) ? number(0...200) : nil))
+                    fragmentOffset: offset, moreFragments: chance(0.1),
+                    totalLength: chance(0.03) ? number(0...200) : nil))
         } else {
             layers.append(
                 .ipv6(
@@ -133,7 +137,8 @@ extension SeededGenerator {
         }
         switch number(0...9) {
         case 0...3: layers.append(.udp(from: port(), to: port()))
-        case 4...7: layers.append(.tcp(from: port(), to: port(), flags: pick([.syn, [.syn, .ack], .ack]), options: options()))
+        case 4...7:
+            layers.append(.tcp(from: port(), to: port(), flags: pick([.syn, [.syn, .ack], .ack]), options: options()))
         case 8:
             layers.append(
                 isIPv4 ? .icmp(type: pick([0, 3, 8])) : .icmpv6(type: pick([128, 131, 132, 133, 135, 137, 143])))

@@ -121,7 +121,9 @@ extension Facts {
     }
 
     func meets(_ conditions: Conditions, mark: UInt32) -> Bool {
-        func port(_ wanted: Ports?, _ port: UInt16?) -> Bool { wanted.map { wanted in port.map(wanted.contains) ?? false } ?? true }
+        func port(_ wanted: Ports?, _ port: UInt16?) -> Bool {
+            wanted.map { wanted in port.map(wanted.contains) ?? false } ?? true
+        }
         return (conditions.source.isEmpty || conditions.source.contains { $0.contains(source) })
             && (conditions.destination.isEmpty || conditions.destination.contains { $0.contains(destination) })
             && (conditions.protocols.isEmpty || conditions.protocols.contains { $0.number == protocolNumber })

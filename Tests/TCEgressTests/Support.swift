@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import BPF
 import Glibc
 import StageKit
 import StageTesting
@@ -14,7 +13,8 @@ extension StageUnderTest {
     ) throws -> StageUnderTest {
         let context = PlanContext(hook: isIngress ? "tc-ingress:eth0" : "tc-egress:eth0", stage: "egress")
         return try StageUnderTest(
-            configuration.plan(in: context), at: isIngress ? .tcIngress : .tcEgress, objects: objects(of: "tc-egress-1_0"),
+            configuration.plan(in: context), at: isIngress ? .tcIngress : .tcEgress,
+            objects: objects(of: "tc-egress-1_0"),
             sharingStateWith: earlier)
     }
 
@@ -34,7 +34,8 @@ extension Configuration {
 }
 
 func datagram(
-    from source: IPAddress = "192.0.2.1", to destination: IPAddress = "198.51.100.1", port: UInt16 = 4000, payload: Int = 18
+    from source: IPAddress = "192.0.2.1", to destination: IPAddress = "198.51.100.1", port: UInt16 = 4000,
+    payload: Int = 18
 ) -> [UInt8] {
     Packet.bytes(
         .ethernet(), source.isIPv4 ? .ipv4(from: source, to: destination) : .ipv6(from: source, to: destination),

@@ -6,8 +6,7 @@
 #include "parse.h"
 
 /* What a packet can still match; words that are not in use are not looked at. */
-#define EGRESS_EACH(i)                                                                                                 \
-    _Pragma("unroll") for (__u32 i = 0; i < EGRESS_WORDS; i++) if (i < words)
+#define EGRESS_EACH(i) _Pragma("unroll") for (__u32 i = 0; i < EGRESS_WORDS; i++) if (i < words)
 
 static __always_inline void egress_keep(struct egress_bits *left, const struct egress_bits *bits)
 {
@@ -126,7 +125,7 @@ static __always_inline __u32 egress_classify(struct __sk_buff *ctx, const struct
     EGRESS_EACH(i)
     {
         if (left.words[i])
-            return i * 64 + sluice_lowest_bit(left.words[i]) - controls;
+            return i * 64 + sluice_bit_number(left.words[i] & -left.words[i]) - controls;
     }
     return class_count;
 }

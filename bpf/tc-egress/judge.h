@@ -7,7 +7,7 @@
 
 #define EGRESS_DHCP_CLIENT 68
 #define EGRESS_DHCP_SERVER 67
-/* ICMPv6 that a host without an address may send: multicast listeners, a router's solicitation, the search for its own. */
+/* ICMPv6 that a host without an address may send: reports of listeners, solicitations of routers and of its own. */
 #define EGRESS_MLD_FIRST  131
 #define EGRESS_MLD_LAST   132
 #define EGRESS_MLD2       143
@@ -70,12 +70,11 @@ static __always_inline enum egress_reason egress_limit(struct __sk_buff *ctx, st
     if (polices && class->cost) {
         __u64 cost = egress_cost(class->cost, class->by_bytes ? length : 1);
 
-        if (!egress_conforms(&way->cell->due, egress_now(way), cost, class->tolerance, class->furthest))
+        if (!egress_conforms(&way->cell->due, egress_now(way), cost, class->tolerance, class->reach))
             return EGRESS_POLICED;
     }
     if (paces && class->pace) {
-        __u64 departure =
-            egress_departure(&way->cell->departure, egress_now(way), egress_cost(class->pace, length));
+        __u64 departure = egress_departure(&way->cell->departure, egress_now(way), egress_cost(class->pace, length));
 
         if (!departure)
             return EGRESS_LATE;
@@ -162,8 +161,9 @@ static __always_inline const struct egress_class *egress_enter(struct egress_way
 }
 
 /*
- * In the order that an operator relies on: what is no IP goes on; a source that is not ours is dropped, whatever else is
- * said; then blocks, unless the other side is allowed; then the class, whose limits spare what is allowed or control.
+ * In the order that an operator relies on: what is no IP goes on; a source that is not ours is dropped, whatever else
+ * is said; then blocks, unless the other side is allowed; then the class, whose limits spare what is allowed or
+ * control.
  */
 static __always_inline __u32 egress_judge(struct __sk_buff *ctx)
 {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include <sluice/buckets.h>
+
 #include "maps.h"
 
-/* More CPUs than this at one cell in the same nanoseconds: the class is over any limit. */
-#define EGRESS_TRIES 8
-/* For CPUs that read the clock in another order than they get here. */
-#define EGRESS_SKEW 1000000000ull
+#define EGRESS_SKEW ((__u64)SLUICE_NSEC_PER_SEC)
 
 static __always_inline __u64 egress_word(__u64 *word)
 {
@@ -15,27 +14,21 @@ static __always_inline __u64 egress_word(__u64 *word)
 
 static __always_inline __u64 egress_cost(__u64 each, __u64 count)
 {
-    return each * count >> EGRESS_COST_SHIFT;
+    return each * count >> SLUICE_COST_SHIFT;
 }
 
 /*
- * Takes tokens, by the generic cell rate algorithm: a packet conforms if it comes at most `tolerance` before it is due;
- * one that does not takes no token. Of bytes, what is left lets one packet through, whatever its length.
+ * Whether a packet conforms, by a cell of the class's own. Of bytes, what is left lets one packet through, whatever its
+ * length.
  */
-static __always_inline int egress_conforms(__u64 *due, __u64 now, __u64 cost, __u64 tolerance, __u64 furthest)
+static __always_inline int egress_conforms(__u64 *due, __u64 now, __u64 cost, __u64 tolerance, __u64 reach)
 {
 #pragma unroll
-    for (int i = 0; i < EGRESS_TRIES; i++) {
-        __u64 word = egress_word(due);
-        __s64 ahead = word - now;
+    for (int i = 0; i < SLUICE_TAKE_TRIES; i++) {
+        enum sluice_taken taken = sluice_take_tokens(due, egress_word(due), 0, now, cost, tolerance, reach);
 
-        /* Full; or further off than this class can put it. */
-        if (ahead < 0 || ahead > (__s64)furthest)
-            ahead = 0;
-        if (ahead > (__s64)tolerance)
-            return 0;
-        if (__sync_val_compare_and_swap(due, word, now + ahead + cost) == word)
-            return 1;
+        if (taken != SLUICE_AGAIN)
+            return taken == SLUICE_TAKEN;
     }
     return 0;
 }
@@ -44,7 +37,7 @@ static __always_inline int egress_conforms(__u64 *due, __u64 now, __u64 cost, __
 static __always_inline __u64 egress_departure(__u64 *departure, __u64 now, __u64 cost)
 {
 #pragma unroll
-    for (int i = 0; i < EGRESS_TRIES; i++) {
+    for (int i = 0; i < SLUICE_TAKE_TRIES; i++) {
         __u64 word = egress_word(departure);
         __s64 ahead = word - now;
 

@@ -56,13 +56,13 @@ struct egress_port_page {
 
 /* What is done with the packets of a class. */
 struct egress_class {
-    /* Policing: ns from packet to packet, or from byte to byte, times 2^20; 0 for none. */
+    /* Policing: ns from packet to packet, or from byte to byte, times 2^SLUICE_COST_SHIFT; 0 for none. */
     __u64 cost;
     /* How many ns early a packet may be. */
     __u64 tolerance;
     /* How many ns off the cell may be at most; more is of a generation with other numbers. */
-    __u64 furthest;
-    /* Pacing: ns from byte to byte, times 2^20; 0 for none. */
+    __u64 reach;
+    /* Pacing: ns from byte to byte, likewise; 0 for none. */
     __u64 pace;
     /* ns from sample to sample; 0 for none. */
     __u64 sample;
@@ -76,8 +76,6 @@ struct egress_class {
     /* The code point times four, and 1; 0 to leave it. */
     __u8 service;
 };
-
-#define EGRESS_COST_SHIFT 20
 
 /* What a class remembers; times are in ns. A cache line, so that classes do not share any. */
 struct egress_cell {

@@ -53,12 +53,14 @@ extension Configuration {
             }
             for prefix in block.prefixes {
                 if let reason = blocked.updateValue(block.reason, forKey: prefix) {
-                    throw StageError("\(prefix) is there already, with the reason \"\(reason)\"", at: "block[\(index)].prefix")
+                    throw StageError(
+                        "\(prefix) is there already, with the reason \"\(reason)\"", at: "block[\(index)].prefix")
                 }
             }
         }
         try atMost(Self.maximumReasons, blockReasons.count, "block", "different reasons")
-        let count = sourceGuard.count + allow.count + blocked.count
+        let count =
+            sourceGuard.count + allow.count + blocked.count
             + matching.conditions.reduce(0) { $0 + $1.source.count + $1.destination.count }
         guard count <= Self.maximumPrefixes else {
             throw StageError("has \(count) prefixes in all its lists; at most \(Self.maximumPrefixes) are possible")

@@ -26,8 +26,10 @@ extension Configuration {
         let (sources, destinations) = tables(matching, isIngress: isIngress)
         let names = classes.map(\.name)
         let rest = TrafficClass(Self.other, sample: sample)
-        let packed = zip(classes + [rest, TrafficClass(Self.notIP, sample: sample)], TrafficClass.slots(names + ["", " "]))
-            .map { $0.packed(slot: $1) }
+        let packed = zip(
+            classes + [rest, TrafficClass(Self.notIP, sample: sample)], TrafficClass.slots(names + ["", " "])
+        )
+        .map { $0.packed(slot: $1) }
         var maps = matching.maps
         maps["classes"] = MapPlan(maxEntries: UInt32(packed.count), entries: array(packed), freeze: true)
         maps["class_counters"] = MapPlan(maxEntries: UInt32(packed.count))
@@ -97,7 +99,8 @@ extension Configuration {
             CounterTable(
                 name: "classes", map: "class_counters",
                 columns: [
-                    "packets", "bytes", "policed", "policed-bytes", "too-late", "too-late-bytes", "refused", "rewritten",
+                    "packets", "bytes", "policed", "policed-bytes", "too-late", "too-late-bytes", "refused",
+                    "rewritten",
                     "unsampled",
                 ], rows: classes.map(\.name) + [Self.other, Self.notIP]),
         ]

@@ -6,13 +6,13 @@ internal import TCEgress
 /// The work of the live stage: takes samples, and answers what they say.
 actor Watch {
     private let session: StageSession
-    private var samples: TrafficSamples
+    private var samples: SampleWatch
     private let clock = ContinuousClock()
     private let began: ContinuousClock.Instant
 
     init(_ configuration: Configuration, _ session: StageSession) {
         self.session = session
-        samples = TrafficSamples(configuration)
+        samples = SampleWatch(configuration)
         began = clock.now
     }
 
@@ -34,7 +34,7 @@ actor Watch {
 
     private var time: Double { (clock.now - began) / .seconds(1) }
 
-    private func take(_ records: StageRecords) { samples.take(records, at: time) }
+    private func take(_ records: StageRecords) { samples.take(records.records, lost: records.lost, at: time) }
 
     private func answer(_ question: JSON) throws -> StageTable { try samples.answer(question, at: time) }
 }

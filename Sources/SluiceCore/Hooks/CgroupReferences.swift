@@ -66,7 +66,8 @@ extension Manager {
         case .fq:
             // What cannot be seen is not complained about.
             let seen = try? inNetworkNamespace(hook.netns) { () throws(BPFError) in
-                try XDP.interfaceIndex(hook.interface).map { index throws(BPFError) in try Interfaces.qdiscs(of: index) }
+                try XDP.interfaceIndex(hook.interface).map { index throws(BPFError) in try Interfaces.qdiscs(of: index)
+                }
             }
             guard let qdiscs = seen ?? nil, !qdiscs.holdDepartures else { return nil }
             let root = qdiscs.first { $0.isRoot }?.kind ?? "none"

@@ -89,11 +89,11 @@ final class PlaceWatch: Sendable {
             for namespace in watched.values { namespace.events.drain() }
             if polled[2].revents != 0 { drainFolders() }
             // What happened before a socket was there has not been told.
-            let isChanged =
-                refresh(&watched, state.withLock { $0.wanted })
-                || refresh(&cgroups, state.withLock { $0.cgroups })
+            let changes = [
+                refresh(&watched, state.withLock { $0.wanted }), refresh(&cgroups, state.withLock { $0.cgroups }),
+            ]
             let hasHeard = polled.dropFirst(2).contains { $0.revents != 0 }
-            if ready == 0 || hasHeard || isChanged { notify(heard) }
+            if ready == 0 || hasHeard || changes.contains(true) { notify(heard) }
         }
     }
 

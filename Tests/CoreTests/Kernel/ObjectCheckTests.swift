@@ -33,4 +33,18 @@ import Testing
         let error = #expect(throws: (any Error).self) { try check(entries: 65_537) }
         #expect("\(error!)".contains("65537 entries and 524296 bytes; at most 65536"), "\(error!)")
     }
+
+    @Test func aCgroupsNumberGoesWhereThereIsRoomForIt() throws {
+        let object = try BPFObject(contentsOf: BuildProducts.object("live", of: "fixture-stage"))
+        for map in ["live_ports", "sluice_counters", "none"] {
+            let reference = CgroupReference("/edge.slice", map: map, key: Bytes(number: UInt32(0)))
+            let plan = StagePlan(object: "live.bpf.o", program: "live", verdicts: [.next], cgroups: [reference])
+            let check = ObjectCheck(stage: "a", plugin: "fixture-stage", plan: plan, object: object)
+            let error = #expect(throws: (any Error).self) { try check.run() }
+            #expect(
+                "\(error!)".contains(
+                    "that takes an array or a hash, no state and not frozen, with keys of 4 and values of 16 bytes"),
+                "\(error!)")
+        }
+    }
 }

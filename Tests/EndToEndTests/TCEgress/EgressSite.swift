@@ -58,7 +58,8 @@ struct EgressSite {
     /// One table of a stage, by its rows.
     func table(_ name: String, of stage: String = "egress") throws -> [String: [String: UInt64]] {
         let stats: ChainStats = try site.decode(site.must("stats", Self.hook, "-o", "json"))
-        guard let table = stats.stages.first(where: { $0.name == stage })?.tables.first(where: { $0.name == name }) else {
+        guard let table = stats.stages.first(where: { $0.name == stage })?.tables.first(where: { $0.name == name })
+        else {
             throw LabError("no table \(name)")
         }
         return Dictionary(
@@ -124,14 +125,16 @@ final class Stream: @unchecked Sendable {
 
     init(_ lab: Lab, to address: String, port: UInt16) throws {
         listener = try lab.inNamespace("client") {
-            let listener = try Self.check(socket(address.contains(":") ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0), "socket")
+            let listener = try Self.check(
+                socket(address.contains(":") ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0), "socket")
             var yes: Int32 = 1
             setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
             _ = try withAddress(address, port) { try Self.check(bind(listener, $0, $1), "bind") }
             _ = try Self.check(listen(listener, 4), "listen")
             return listener
         }
-        sender = try Self.check(socket(address.contains(":") ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0), "socket")
+        sender = try Self.check(
+            socket(address.contains(":") ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0), "socket")
         let sender = sender
         _ = try withAddress(address, port) { try Self.check(connect(sender, $0, $1), "connect") }
         receiver = try Self.check(accept(listener, nil, nil), "accept")
@@ -178,7 +181,9 @@ func withAddress<Result>(
         socket.sin6_port = port.bigEndian
         inet_pton(AF_INET6, address, &socket.sin6_addr)
         return try withUnsafePointer(to: &socket) { pointer in
-            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { try body($0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
+            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                try body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+            }
         }
     }
     var socket = sockaddr_in()
@@ -186,7 +191,9 @@ func withAddress<Result>(
     socket.sin_port = port.bigEndian
     inet_pton(AF_INET, address, &socket.sin_addr)
     return try withUnsafePointer(to: &socket) { pointer in
-        try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { try body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            try body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
     }
 }
 

@@ -73,7 +73,8 @@ public struct Configuration: Codable, Sendable, Equatable {
         lengths = try container.decodeIfPresent(Lengths.self, forKey: .lengths) ?? lengths
         if let prefixes = try container.decodeIfPresent([IPPrefix].self, forKey: .sourceGuard) {
             guard !prefixes.isEmpty else {
-                throw StageError("the list is empty, so nothing could leave; leave it out for no guard", at: "source-guard")
+                throw StageError(
+                    "the list is empty, so nothing could leave; leave it out for no guard", at: "source-guard")
             }
             sourceGuard = prefixes
         }

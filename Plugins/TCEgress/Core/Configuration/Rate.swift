@@ -69,7 +69,7 @@ public struct Rate: Codable, Sendable, Hashable, CustomStringConvertible {
         return "\(count / size)\(name)"
     }
 
-    /// Nanoseconds from one packet or byte to the next, times 2^20 (`EGRESS_COST_SHIFT`).
+    /// Nanoseconds from one packet or byte to the next, times 2^20 (`SLUICE_COST_SHIFT`).
     var cost: UInt64 { (1_000_000_000 << 20) / perSecond }
 }
 
@@ -78,7 +78,9 @@ private func scaled(_ text: Substring) -> Double? {
     let factors: [Character: Double] = ["k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9]
     let factor = text.last.flatMap { factors[$0] }
     let digits = factor == nil ? text : text.dropLast()
-    guard digits.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }), let count = Double(digits) else { return nil }
+    guard digits.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }), let count = Double(digits) else {
+        return nil
+    }
     return count * (factor ?? 1)
 }
 
@@ -139,5 +141,5 @@ public struct Police: Codable, Sendable, Hashable {
     }
 
     /// How many nanoseconds off it can put its cell: by the largest train, and a second for clocks that differ.
-    var furthest: UInt64 { tolerance + ((rate.unit == .bytes ? rate.cost << 20 : rate.cost) >> 20) + 1_000_000_000 }
+    var reach: UInt64 { tolerance + ((rate.unit == .bytes ? rate.cost << 20 : rate.cost) >> 20) + 1_000_000_000 }
 }

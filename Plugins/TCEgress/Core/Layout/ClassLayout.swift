@@ -10,7 +10,7 @@ extension TrafficClass {
         var bytes = Bytes()
         bytes.append(police?.rate.cost ?? 0)
         bytes.append(police?.tolerance ?? 0)
-        bytes.append(police?.furthest ?? 0)
+        bytes.append(police?.reach ?? 0)
         bytes.append(pace?.cost ?? 0)
         bytes.append(sample?.interval ?? 0)
         bytes.append(UInt32(slot))
@@ -108,7 +108,9 @@ struct Matching {
                 key.append(mark.value)
                 return MapEntry(key: key, value: bits.bytes)
             }, freeze: true)
-        let matches = cgroups.map { cgroup in Bits(conditions.indices.filter { conditions[$0].cgroups.contains(cgroup) }) }
+        let matches = cgroups.map { cgroup in
+            Bits(conditions.indices.filter { conditions[$0].cgroups.contains(cgroup) })
+        }
         maps["cgroups"] = MapPlan(maxEntries: UInt32(max(1, matches.count)))
         maps["cgroup_matches"] = MapPlan(
             maxEntries: UInt32(max(1, matches.count)), entries: array(matches.map(\.bytes)), freeze: true)

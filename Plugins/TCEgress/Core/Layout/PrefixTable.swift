@@ -29,7 +29,9 @@ struct PrefixTable {
     func plan(isIPv4: Bool) -> MapPlan {
         // Prefixes come right before all that lie in them.
         let sorted = entries.lazy.filter { $0.key.isIPv4 == isIPv4 }.map { (words: Self.words($0.key), entry: $0) }
-            .sorted { ($0.words.high, $0.words.low, $0.entry.key.length) < ($1.words.high, $1.words.low, $1.entry.key.length) }
+            .sorted {
+                ($0.words.high, $0.words.low, $0.entry.key.length) < ($1.words.high, $1.words.low, $1.entry.key.length)
+            }
         var around: [(prefix: IPPrefix, entry: Entry)] = []
         var planned: [MapEntry] = []
         planned.reserveCapacity(sorted.count)

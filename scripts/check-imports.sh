@@ -30,7 +30,7 @@ Plugins/Noop                 | StageKit
 Plugins/UDPRateLimit/Core    | StageKit
 Plugins/UDPRateLimit         | StageKit UDPRateLimit
 Plugins/VolumetricDoS/Core   | PacketSamples StageKit
-Plugins/TCEgress/Core        | StageKit
+Plugins/TCEgress/Core        | PacketSamples StageKit
 Plugins/TCEgress             | StageKit TCEgress
 Plugins/VolumetricDoS        | StageKit VolumetricDoS
 Tests/Fixtures               | StageKit

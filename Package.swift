@@ -137,7 +137,8 @@ let package = Package(
             name: "cgroup-policy-1_0", dependencies: ["CgroupPolicy", "StageKit"],
             path: "Plugins/CgroupPolicy/v1_0", swiftSettings: settings, plugins: ["BPFCompile"]),
         .target(
-            name: "TCEgress", dependencies: ["StageKit"], path: "Plugins/TCEgress/Core", swiftSettings: settings),
+            name: "TCEgress", dependencies: ["PacketSamples", "StageKit"], path: "Plugins/TCEgress/Core",
+            swiftSettings: settings),
         .executableTarget(
             name: "tc-egress-1_0", dependencies: ["StageKit", "TCEgress"], path: "Plugins/TCEgress/v1_0",
             swiftSettings: settings, plugins: ["BPFCompile"]),

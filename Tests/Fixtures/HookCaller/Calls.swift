@@ -70,6 +70,8 @@ struct Binds: Call {
 
     func once(_ number: UInt64) throws -> Outcome {
         let socket = try Socket(address.family, SOCK_DGRAM)
+        // Whoever looks into this process may hold the socket before for a moment more.
+        socket.sharesItsPort()
         guard address.with({ bind(socket.descriptor, $0, $1) }) == 0 else {
             guard errno == EPERM else { throw CallError("bind") }
             return .refused

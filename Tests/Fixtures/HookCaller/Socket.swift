@@ -48,9 +48,13 @@ final class Socket {
     deinit { close(descriptor) }
 
     func bind(_ address: Address) throws {
+        sharesItsPort()
+        guard address.with({ Glibc.bind(descriptor, $0, $1) }) == 0 else { throw CallError("bind to \(address.port)") }
+    }
+
+    func sharesItsPort() {
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-        guard address.with({ Glibc.bind(descriptor, $0, $1) }) == 0 else { throw CallError("bind to \(address.port)") }
     }
 
     func connect(_ address: Address) throws {

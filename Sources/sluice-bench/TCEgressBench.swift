@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BPF
+import Glibc
 import StageTesting
 
 /// What the tc-egress stage costs, by what is asked of it: a chain of it alone through its root by test run, beside one of
@@ -13,8 +14,13 @@ enum TCEgressBench {
     static func run(_ lab: Lab) throws -> [Figure] {
         let site = try LabSite(lab, plugins: ["noop", "tc-egress-1_0"])
         try site.start()
+        // A test run's packets are of this process's own cgroup, which none of these is above.
+        let mount = try lab.check(["findmnt", "-n", "-o", "TARGET", "-t", "cgroup2"]).prefix { $0 != "\n" }
+        let cgroups = (0..<8).map { "/sluice-bench-\(getpid())-\($0)" }
+        for cgroup in cgroups { mkdir("\(mount)\(cgroup)", 0o755) }
+        defer { for cgroup in cgroups { rmdir("\(mount)\(cgroup)") } }
         var figures: [Figure] = []
-        for (name, config) in cases {
+        for (name, config) in cases + byCgroup(cgroups) {
             try site.apply(spec("{name: s, plugin: noop}"))
             let floor = try measure(site)
             try site.apply(spec("{name: s, plugin: tc-egress, config: {\(config)}}"))
@@ -56,6 +62,13 @@ enum TCEgressBench {
         return (["\(hit ? "10.9.0.0" : "99.0.0.0")/24"] + others).joined(separator: ", ")
     }
 
+    private static func byCgroup(_ cgroups: [String]) -> [(String, String)] {
+        [1, 8].map { count in
+            let classes = cgroups.prefix(count).enumerated().map { "{name: c\($0), cgroup: \($1)}" }
+            return ("accounting, \(count) classes by cgroup, none met", "classes: [\(classes.joined(separator: ", "))]")
+        }
+    }
+
     private static let cases: [(String, String)] = [
         ("nothing asked: reasons and one row counted", ""),
         ("accounting, one class by port", "classes: [{name: dns, \(hit)}]"),
@@ -65,7 +78,6 @@ enum TCEgressBench {
             "accounting, a class of 10,000 prefixes, hit",
             "classes: [{name: nets, destination: [\(prefixes(10_000, hit: true))]}]"
         ),
-        ("accounting, a class by one cgroup", "classes: [{name: ours, cgroup: /sluice-none}]"),
         ("policing, within the rate", "classes: [{name: dns, \(hit), police: {rate: 400Gbit}}]"),
         ("policing, all above the rate", "classes: [{name: dns, \(hit), police: {rate: 8kbit, burst: 1}}]"),
         ("policing, the last of 8 classes", classes(7, then: "{name: dns, \(hit), police: {rate: 400Gbit}}")),

@@ -31,9 +31,14 @@ struct PortTables {
                 ends[Int(range.upperBound) + 1, default: []].append(number)
             }
         }
+        let changing = Set((Array(begins.keys) + ends.keys).map { $0 >> 8 })
         var now = others
         var number = self.number(of: now)
         for high in 0..<256 {
+            guard changing.contains(high) else {
+                rows.append(self.number(of: [UInt16](repeating: number, count: 256)))
+                continue
+            }
             var page: [UInt16] = []
             page.reserveCapacity(256)
             for port in (high << 8)..<((high + 1) << 8) {

@@ -89,6 +89,24 @@ struct LiveRateTests {
         #expect(try live.inspect(["list": "rules"]).rows[0][5] != .null)
     }
 
+    /// A rate may put a bucket off further than any that was configured: no other limit takes it for one that is free.
+    @Test(arguments: hooks) func bucketsOfItAreNobodyElses(hook: HookKind) throws {
+        let fast = Rate(packetsPerSecond: 1000, burst: 10)
+        let live = try LiveStage(
+            Configuration(
+                policies: [
+                    Policy(name: "slow", destinations: prefixes("10.0.0.0/8"), perAddress: fast, buckets: .shared),
+                    Policy(name: "fast", destinations: prefixes("11.0.0.0/8"), perAddress: fast, buckets: .shared),
+                ], buckets: 64), at: hook)
+        try live.change(["add": [["policy": "slow", "per-address": ["packets-per-second": 1, "burst": 500]]]])
+        let tokens = Tokens()
+        #expect(tokens.are(try live.stage.passed(to: "10.0.0.1", of: 1000), of: 500))
+        for index in 0..<1000 {
+            try live.stage.run(datagram(to: IPAddress(bytes: [11, 0, UInt8(index / 256), UInt8(index % 256)])))
+        }
+        #expect(try live.stage.passed(to: "10.0.0.1", of: 100) <= 50)
+    }
+
     @Test func refusesWhatItHasNot() throws {
         let live = try LiveStage(configuration(), at: .cgroupSkbIngress)
         let rate: JSON = ["packets-per-second": 5]

@@ -60,6 +60,7 @@ static __always_inline void udp_override(struct udp_walk *walk)
 
     if (!any || !*(volatile __u64 *)any)
         return;
+    walk->furthest = UDP_FURTHEST;
     over = bpf_map_lookup_elem(&overrides, &id);
     if (!over || !over->active || (over->expiry && bpf_ktime_get_tai_ns() >= over->expiry))
         return;
@@ -195,6 +196,7 @@ static __always_inline __u32 udp_judge(struct __sk_buff *ctx)
     walk.id = policy->id;
     walk.limits = policy->limits;
     walk.now = bpf_ktime_get_ns();
+    walk.furthest = furthest;
     udp_override(&walk);
     if (walk.place.bits == UDP_SHARED) {
         walk.hash = udp_hash(udp_secret(), walk.id, UDP_OF_ADDRESS, &walk.packet.destination);

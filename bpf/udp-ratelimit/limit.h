@@ -16,6 +16,8 @@ struct udp_walk {
     struct udp_place place;
     struct udp_limits limits;
     __u64 now;
+    /* How many ns any limit may put a bucket off. */
+    __u64 furthest;
     /* Of the destination's bucket: its place in own_buckets, or the hash by which it is found in the shared table. */
     __u32 own;
     __u32 id;
@@ -91,8 +93,7 @@ static __noinline int udp_take_shared(const struct udp_walk *walk, __u64 hash, c
     if (!set)
         return SLUICE_FULL;
     take.ways = set->ways;
-    /* Of all limits and of this, which may have come later. */
-    take.most = furthest + take.reach;
+    take.most = walk->furthest + take.reach;
     return sluice_take(&take);
 }
 

@@ -20,6 +20,10 @@ struct udp_limit {
     __u64 tolerance;
 };
 
+/* How many ns off the furthest is that a limit can put a bucket: a burst of 1000 seconds and a train of one a second.
+ */
+#define UDP_FURTHEST (2100 * SLUICE_NSEC_PER_SEC)
+
 struct udp_limits {
     /* Of each destination address. */
     struct udp_limit address;

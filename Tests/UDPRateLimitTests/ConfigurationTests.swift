@@ -170,6 +170,19 @@ struct ConfigurationTests {
                 + "its bucket too")
     }
 
+    /// Whoever lists 30,000 addresses one after the other need not say that they are prefixes.
+    @Test func listedAddressesBecomePrefixes() throws {
+        let all = (0..<30_000).map {
+            IPPrefix(IPAddress(bytes: [10, 0, UInt8($0 / 256), UInt8($0 % 256)]), length: 32)
+        }
+        let policy = Policy(name: "many", destinations: all.reversed(), perAddress: Rate(packetsPerSecond: 5))
+        let plan = try Configuration(policies: [policy]).plan(in: context())
+        // 30,000 is 111010100110000 in binary.
+        #expect(plan.maps["prefixes_v4"]?.entries.count == 7)
+        #expect(plan.maps["addresses_v4"]?.entries == [])
+        #expect(plan.maps["own_buckets"]?.maxEntries == 32_768)
+    }
+
     @Test func hasAnObjectForEachHook() throws {
         let configuration = Configuration(policies: [
             Policy(name: "a", destinations: try prefixes("10.0.0.1"), perAddress: Rate(packetsPerSecond: 5))

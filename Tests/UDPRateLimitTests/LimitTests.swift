@@ -166,20 +166,46 @@ struct LimitTests {
         }
     }
 
-    /// Another order gives an address's place to another one, which does not inherit what that owes.
+    /// Another configuration gives an address's place to another one, which does not inherit what that owes.
     @Test(arguments: hooks) func aPlaceForgetsItsFormerOwner(hook: HookKind) throws {
         func configuration(_ destinations: String...) throws -> Configuration {
             Configuration(policies: [
                 Policy(name: "dns", destinations: try destinations.map { try IPPrefix($0) }, perAddress: slow(20))
             ])
         }
-        let old = try StageUnderTest.udp(configuration("10.0.0.1", "10.0.0.2", "10.0.0.3"), at: hook)
-        for address in ["10.0.0.1", "10.0.0.2", "10.0.0.3"] as [IPAddress] {
+        let old = try StageUnderTest.udp(configuration("10.0.0.1", "10.0.0.2", "10.0.0.5"), at: hook)
+        for address in ["10.0.0.1", "10.0.0.2", "10.0.0.5"] as [IPAddress] {
             #expect(try old.passed(to: address, of: 100) >= 20)
         }
-        let new = try StageUnderTest.udp(configuration("10.0.0.1", "10.0.0.4", "10.0.0.3"), at: hook, after: old)
-        #expect(try new.passed(to: "10.0.0.4", of: 100) >= 20)
-        for address in ["10.0.0.1", "10.0.0.3"] as [IPAddress] { #expect(try new.passed(to: address, of: 100) <= 3) }
+        let new = try StageUnderTest.udp(configuration("10.0.0.1", "10.0.0.3", "10.0.0.5"), at: hook, after: old)
+        #expect(try new.passed(to: "10.0.0.3", of: 100) >= 20)
+        for address in ["10.0.0.1", "10.0.0.5"] as [IPAddress] { #expect(try new.passed(to: address, of: 100) <= 3) }
+    }
+
+    /// Halves of a prefix are looked up as one, and addresses in it have their buckets all the same; but for a prefix that
+    /// is somebody else's.
+    @Test(arguments: hooks) func destinationsThatTouchAreOne(hook: HookKind) throws {
+        let policies = try [
+            Policy(
+                name: "many",
+                destinations: (0..<4).map { try IPPrefix("10.0.0.\($0)") }
+                    + prefixes("10.0.0.4/30", "10.0.1.0/25", "10.0.1.128/25"),
+                perAddress: slow(10)),
+            Policy(name: "other", destinations: prefixes("10.0.1.0/24", "10.0.0.2/31"), perAddress: slow(20)),
+            Policy(name: "wide", destinations: prefixes("10.0.0.0/16"), perAddress: slow(20)),
+        ]
+        let configuration = Configuration(policies: policies)
+        let plan = try configuration.plan(in: context(hook))
+        // Of the first 10.0.0.0/31, 10.0.0.2, 10.0.0.3, 10.0.0.4/30, and both halves of 10.0.1.0/24.
+        #expect(plan.maps["addresses_v4"]?.entries.count == 2)
+        #expect(plan.maps["prefixes_v4"]?.entries.count == 4 + 3)
+        let stage = try StageUnderTest.udp(configuration, at: hook)
+        for (last, burst) in [
+            ("0.0", 10), ("0.1", 10), ("0.2", 10), ("0.3", 10), ("0.6", 10), ("0.8", 20), ("1.5", 10), ("1.255", 10),
+        ] as [(String, UInt64)] {
+            let tokens = Tokens()
+            #expect(tokens.are(try stage.passed(to: IPAddress("10.0.\(last)")!, of: 100), of: burst), "10.0.\(last)")
+        }
     }
 
     @Test(arguments: hooks) func recoversFromABucketOfOtherNumbers(hook: HookKind) throws {

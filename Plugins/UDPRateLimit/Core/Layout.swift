@@ -2,8 +2,8 @@
 
 internal import StageKit
 
-/// Which bucket is whose: addresses from the bottom of `own_buckets` up, in the order of the configuration, and prefixes
-/// from its top down, so that what is added behind moves nobody.
+/// Which bucket is whose: addresses from the bottom of `own_buckets` up, policy by policy, and prefixes with a limit from
+/// its top down.
 struct Layout {
     struct Place {
         var policy: Int
@@ -24,8 +24,12 @@ struct Layout {
     /// - Precondition: the configuration is one that can work.
     init(_ configuration: Configuration) {
         var (addresses, prefixes) = (0, 0)
+        let listed = Set(configuration.policies.flatMap(\.destinations))
         for (index, policy) in configuration.policies.enumerated() {
-            for destination in policy.destinations {
+            // A prefix with a limit must stay one.
+            let destinations =
+                policy.perPrefix == nil ? Self.merged(policy.destinations, apart: listed) : policy.destinations
+            for destination in destinations {
                 places.append(
                     Place(
                         policy: index, destination: destination, first: policy.buckets == .own ? addresses : nil,
@@ -38,6 +42,30 @@ struct Layout {
         while buckets < addresses + prefixes { buckets *= 2 }
         for index in places.indices { places[index].whole = places[index].whole.map { buckets - 1 - $0 } }
         self.buckets = buckets
+    }
+
+    /// Prefixes that hold the same addresses, as few as can be: thousands of addresses one after the other are found by a
+    /// look-up in a table of few.
+    /// - Parameter listed: What any policy lists: none of it may be made of others, as it would change what it is for.
+    private static func merged(_ destinations: [IPPrefix], apart listed: Set<IPPrefix>) -> [IPPrefix] {
+        var result: [IPPrefix] = []
+        for prefix in destinations.sorted(by: { $0.address.bytes.lexicographicallyPrecedes($1.address.bytes) }) {
+            result.append(prefix)
+            while result.count >= 2, let whole = Self.whole(of: result[result.count - 2], result[result.count - 1]),
+                !listed.contains(whole)
+            {
+                result.removeLast(2)
+                result.append(whole)
+            }
+        }
+        return result
+    }
+
+    /// The prefix of which these are the halves; nil if they are not.
+    private static func whole(of first: IPPrefix, _ second: IPPrefix) -> IPPrefix? {
+        guard first.isIPv4 == second.isIPv4, first.length == second.length, first.length > 0 else { return nil }
+        let whole = IPPrefix(first.address, length: first.length - 1)
+        return first != second && whole.contains(second.address) ? whole : nil
     }
 
     /// The longest prefix that an address is in.

@@ -138,7 +138,8 @@ extension Manager {
         guard let error = error as? BPFError else { return "\(error)" }
         switch error.errno {
         case .noMemory:
-            return "\(error): the socket has no memory for options left (raise net.core.optmem_max), or the kernel none at all"
+            return
+                "\(error): the socket has no memory for options left (raise net.core.optmem_max), or the kernel none at all"
         default: return "\(error)"
         }
     }

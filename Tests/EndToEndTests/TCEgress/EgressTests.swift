@@ -328,6 +328,34 @@ extension EndToEnd {
             }
         }
 
+        /// Of 10,000 prefixes one that is wrong is named, and all stays as it was.
+        @Test func takesTenThousandPrefixesOrNone() async throws {
+            try await Lab.run { lab in
+                let egress = try EgressSite(lab)
+                func block(_ last: String) -> String {
+                    let prefixes = (0..<9_999).map { "\(20 + $0 / 5000).\($0 / 250 % 20).\($0 % 250).0/24" }
+                    return "block: [{prefix: [\((prefixes + [last]).joined(separator: ", "))], reason: bad}]"
+                }
+                try egress.apply(block("10.9.0.2"))
+                let before = try egress.site.snapshot()
+                let wrong = [
+                    ("10.9.0.3/33", #"block[0].prefix[9999]: "10.9.0.3/33": a prefix length of IPv4 is 0 to 32"#),
+                    ("20.0.0.0/24", "20.0.0.0/24 is there already, with the reason \"bad\""),
+                    ("here", #""here": expected a prefix"#),
+                ]
+                for (last, message) in wrong {
+                    let refused = try egress.site.ctl("apply", "-f", "-", input: EgressSite.spec(block(last)))
+                    #expect(!refused.succeeded && refused.errors.contains(message), "\(refused.errors.prefix(500))")
+                    #expect(try egress.site.snapshot() == before)
+                }
+                let sender = try SequenceSender(lab: lab, to: Site.client, port: 7000, count: 20)
+                _ = try sender.wait()
+                #expect(try egress.table("blocks")["bad"]!["packets"] == 20)
+                try egress.site.must("detach", EgressSite.hook)
+                #expect(try egress.site.pins().isEmpty)
+            }
+        }
+
         @Test func tellsThatThereIsNoFQAndWhatIsSampled() async throws {
             try await Lab.run { lab in
                 let egress = try EgressSite(lab)

@@ -168,7 +168,7 @@ extension Manager {
                 "\(fallen) packets found an empty slot behind a stage",
                 "it is mended; `sluicectl events` says what it was")
         }
-        if let live = try liveGeneration(of: hook) {
+        if let number = status.live, let live = try store.generation(number, of: name) {
             for need in unmetNeeds(of: hook, live.resolved) {
                 note(need, "see the documentation of the stage's plugin")
             }

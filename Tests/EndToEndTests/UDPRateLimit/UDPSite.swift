@@ -13,6 +13,7 @@ final class UDPSite {
     let hook: String
     private let kind: HookKind
     private let cgroup: String
+    private var sinks: [LabProcess] = []
 
     static let v4 = "10.50.0.0/17"
     static let v6 = "fd50::/113"
@@ -36,16 +37,18 @@ final class UDPSite {
         let name = "/sluice-udp-\(getpid()).slice"
         cgroup = try #require(Cgroups.mount(), "cgroup2 is mounted") + name
         hook = kind == .socketFilter ? "socket-filter:dns" : "\(kind.rawValue):\(name)"
-        guard mkdir(cgroup, 0o755) == 0 || errno == EEXIST else { throw LabError("mkdir \(cgroup): errno \(errno)") }
         try lab.ip(["route add local \(Self.v4) dev lo", "route add local \(Self.v6) dev lo"])
         try lab.ip(
             ["route add \(Self.v4) via \(Site.edge)", "route add \(Self.v6) via fd00:9::1"], netns: "client")
         // Strangers are nobody's neighbours.
         try lab.check(["sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.edge0.rp_filter=0"])
         try site.start()
+        // Last, so that there is none when anything fails.
+        guard mkdir(cgroup, 0o755) == 0 || errno == EEXIST else { throw LabError("mkdir \(cgroup): errno \(errno)") }
     }
 
     private func removeCgroup() {
+        for sink in sinks { sink.send(signal: SIGKILL) }
         for _ in 0..<200 where rmdir(cgroup) != 0 && errno == EBUSY { usleep(10_000) }
     }
 
@@ -95,6 +98,7 @@ final class UDPSite {
         if gro { arguments.append("--gro") }
         arguments += kind == .socketFilter ? ["--filter", "\(site.bpffs)/\(hook)/root"] : ["--cgroup", cgroup]
         let sink = try lab.spawn(arguments)
+        sinks.append(sink)
         try lab.until("the sink is ready: \(sink.errors)") { !sink.isRunning || sink.errors.contains("ready") }
         return sink
     }

@@ -28,7 +28,10 @@ extension EndToEnd {
         static let specs: [Case] = [
             Case(
                 name: "unknown key", spec: "chains:\n  - hook: xdp:edge0\n    stage: []\n",
-                says: ["-:3", "unknown key \"stage\"", "known: hook, hooks, place, netns, mode, frags, counters, on-fault, match, stages"]),
+                says: [
+                    "-:3", "unknown key \"stage\"",
+                    "known: hook, hooks, place, netns, mode, frags, counters, on-fault, match, stages",
+                ]),
             Case(name: "no YAML", spec: "chains: [", says: ["not valid YAML"]),
             Case(name: "no chains", spec: "", says: ["the spec is empty"]),
             Case(

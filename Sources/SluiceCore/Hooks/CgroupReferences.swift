@@ -26,29 +26,24 @@ extension Manager {
     /// Sets the numbers of cgroups that have come, gone or been made anew, in all generations that a packet may get to.
     func refreshCgroups(of hook: HookID) throws {
         let directory = directory(hook)
-        for generation in try store.openGenerations(of: hook.description) {
-            for (index, stage) in generation.resolved.stages.enumerated() {
-                for reference in stage.plan.cgroups {
-                    let path = directory.generation(generation.number).map(index + 1, reference.map)
-                    guard Bpffs.exists(path) else { continue }
-                    let map = try BPFMap.pinned(at: path)
-                    let value = Cgroups.reference(to: reference.cgroup)
-                    guard try map.lookup(key: reference.key.raw) != value else { continue }
-                    try map.update(key: reference.key.raw, value: value)
-                    logger.info(
-                        "cgroup \(reference.cgroup) \(value.allSatisfy { $0 == 0 } ? "has gone" : "is there")",
-                        metadata: ["hook": "\(hook)", "stage": "\(stage.name)"])
-                }
+        for (number, places) in try watched(of: hook) {
+            for (index, stage, reference) in places.cgroups {
+                let path = directory.generation(number).map(index + 1, reference.map)
+                guard Bpffs.exists(path) else { continue }
+                let map = try BPFMap.pinned(at: path)
+                let value = Cgroups.reference(to: reference.cgroup)
+                guard try map.lookup(key: reference.key.raw) != value else { continue }
+                try map.update(key: reference.key.raw, value: value)
+                logger.info(
+                    "cgroup \(reference.cgroup) \(value.allSatisfy { $0 == 0 } ? "has gone" : "is there")",
+                    metadata: ["hook": "\(hook)", "stage": "\(stage)"])
             }
         }
     }
 
     /// The cgroups that stages of a hook compare with.
     func referencedCgroups(of hook: HookID) throws -> Set<String> {
-        Set(
-            try store.openGenerations(of: hook.description).flatMap { generation in
-                generation.resolved.stages.flatMap { $0.plan.cgroups.map(\.cgroup) }
-            })
+        Set(try watched(of: hook).values.flatMap { $0.cgroups.map(\.reference.cgroup) })
     }
 
     /// What the stages of a chain want of their place and do not have.

@@ -51,6 +51,8 @@ public actor Manager: ManagerService {
     private var watch: PlaceWatch?
     /// Brings in the sockets of standing rules; nil until there are some.
     private var socketWatch: SocketWatch?
+    /// What the watches need of each generation, see ``watched(of:)``.
+    var watched: [HookID: [Int: WatchedPlaces]] = [:]
     /// The sockets of standing rules that could not be brought in, and why.
     var missed: [HookID: [String]] = [:]
     /// Whether some chain needs the watch: udev and the timer wake the daemon for those in its own namespace only.

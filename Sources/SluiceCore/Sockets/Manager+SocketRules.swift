@@ -9,11 +9,11 @@ extension Manager {
     /// The groups whose live generation has standing rules.
     func groupsWithRules(_ wanted: [HookID]) throws -> [SocketWatch.Group] {
         try wanted.filter { $0.kind == .socketFilter }.compactMap { hook in
-            let live = try store.openGenerations(of: hook.description).first { $0.state == .live }
+            let live = try store.openNumbers(of: hook.description).first { $0.value == .live }
             let directory = directory(hook)
-            guard let rules = live?.resolved.spec.match, !rules.isEmpty, try directory.attachment.isAttached() else {
-                return nil
-            }
+            guard let live, let rules = try watched(of: hook)[live.key]?.rules, !rules.isEmpty,
+                try directory.attachment.isAttached()
+            else { return nil }
             return SocketWatch.Group(hook: hook, path: directory.path, rules: rules)
         }
     }

@@ -62,6 +62,18 @@ extension Store {
         }
     }
 
+    /// The numbers of those that may be in the kernel, with their states. What they were built from, which can be
+    /// megabytes, is not read.
+    func openNumbers(of hook: String) throws -> [Int: GenerationState] {
+        try read { db in
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT number, state FROM generation WHERE hook = ? AND state <> 'retired'", arguments: [hook]
+            )
+            return Dictionary(
+                uniqueKeysWithValues: rows.map { ($0["number"], GenerationState(rawValue: $0["state"]) ?? .retired) })
+        }
+    }
+
     /// The one that was begun last, whatever has become of it.
     func newestGeneration(of hook: String) throws -> StoredGeneration? {
         try read { db in

@@ -92,21 +92,43 @@ public struct BPFProgram: ~Copyable, Sendable {
     ///     programs that take frags.
     ///   - interface: the index of one that it shall seem to have come in by (Linux 5.15); nil for `lo`.
     public func testRun(packet: [UInt8], repeat count: Int = 1, interface: Int? = nil) throws(BPFError) -> TestRun {
+        var context = interface.map { index in
+            withUnsafeBytes(of: Self.context(packet: packet, interface: index)) { Array($0) }
+        }
+        return try testRun(packet, repeat: count, context: &context, tellsContext: false)
+    }
+
+    /// Runs a program of one of the types whose context is a `struct __sk_buff` once on a packet.
+    /// - Parameter context: what the kernel is to know of the packet besides, as that struct lies in memory: the mark, the
+    ///   control words and the number of segments count, all else is 0. Then what the program left there.
+    public func testRun(packet: [UInt8], context: inout [UInt8]) throws(BPFError) -> TestRun {
+        var given: [UInt8]? = context
+        defer { context = given ?? context }
+        return try testRun(packet, repeat: 1, context: &given, tellsContext: true)
+    }
+
+    private func testRun(
+        _ packet: [UInt8], repeat count: Int, context: inout [UInt8]?, tellsContext: Bool
+    ) throws(BPFError) -> TestRun {
         var output = [UInt8](repeating: 0, count: packet.count + 512)
-        let context = Self.context(packet: packet, interface: interface ?? 0)
+        var space = context ?? []
         let fd = fd.raw
         let (result, ran) = packet.withUnsafeBytes { input in
-            output.withUnsafeMutableBytes { space in
-                withUnsafeBytes(of: context) { context in
+            output.withUnsafeMutableBytes { output in
+                space.withUnsafeMutableBytes { context in
                     withOptions(bpf_test_run_opts.self, size: \.sz) { options in
                         options.pointee.repeat = Int32(count)
                         options.pointee.data_in = input.baseAddress
                         options.pointee.data_size_in = UInt32(input.count)
-                        options.pointee.data_out = space.baseAddress
-                        options.pointee.data_size_out = UInt32(space.count)
-                        if interface != nil {
-                            options.pointee.ctx_in = context.baseAddress
+                        options.pointee.data_out = output.baseAddress
+                        options.pointee.data_size_out = UInt32(output.count)
+                        if !context.isEmpty {
+                            options.pointee.ctx_in = UnsafeRawPointer(context.baseAddress)
                             options.pointee.ctx_size_in = UInt32(context.count)
+                        }
+                        if tellsContext {
+                            options.pointee.ctx_out = context.baseAddress
+                            options.pointee.ctx_size_out = UInt32(context.count)
                         }
                         return (bpf_prog_test_run_opts(fd, options), options.pointee)
                     }
@@ -114,35 +136,7 @@ public struct BPFProgram: ~Copyable, Sendable {
             }
         }
         guard result == 0 else { throw BPFError("test-run", "program \"\(name)\"", errno: Errno(rawValue: -result)) }
-        return TestRun(
-            returnValue: ran.retval, output: Array(output.prefix(Int(ran.data_size_out))), duration: ran.duration)
-    }
-
-    /// Runs a program of one of the types whose context is a `struct __sk_buff` once on a packet.
-    /// - Parameter context: what the kernel is to know of the packet besides, as that struct lies in memory: the mark, the
-    ///   control words and the number of segments count, all else is 0. Then what the program left there.
-    public func testRun(packet: [UInt8], context: inout [UInt8]) throws(BPFError) -> TestRun {
-        var output = [UInt8](repeating: 0, count: packet.count + 512)
-        let fd = fd.raw
-        let (result, ran) = packet.withUnsafeBytes { input in
-            output.withUnsafeMutableBytes { space in
-                context.withUnsafeMutableBytes { context in
-                    withOptions(bpf_test_run_opts.self, size: \.sz) { options in
-                        options.pointee.repeat = 1
-                        options.pointee.data_in = input.baseAddress
-                        options.pointee.data_size_in = UInt32(input.count)
-                        options.pointee.data_out = space.baseAddress
-                        options.pointee.data_size_out = UInt32(space.count)
-                        options.pointee.ctx_in = UnsafeRawPointer(context.baseAddress)
-                        options.pointee.ctx_size_in = UInt32(context.count)
-                        options.pointee.ctx_out = context.baseAddress
-                        options.pointee.ctx_size_out = UInt32(context.count)
-                        return (bpf_prog_test_run_opts(fd, options), options.pointee)
-                    }
-                }
-            }
-        }
-        guard result == 0 else { throw BPFError("test-run", "program \"\(name)\"", errno: Errno(rawValue: -result)) }
+        if tellsContext { context = space }
         return TestRun(
             returnValue: ran.retval, output: Array(output.prefix(Int(ran.data_size_out))), duration: ran.duration)
     }

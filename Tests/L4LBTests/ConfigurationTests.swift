@@ -166,14 +166,39 @@ struct ConfigurationTests {
         ),
         (
             "a query to no service", { $0.pools[0].check = HealthCheck(.dns, port: 54) },
-            #"pools[0].check: of type dns goes to a VIP: no service of pool "web" is for udp, port 54"#
+            #"pools[0].check: goes to a VIP: no service of pool "web" is for udp, port 54, on a VIP"#
         ),
         (
             "a query without a tunnel",
             {
                 $0.pools[0].check = HealthCheck(.dns, port: 53)
                 $0.pools[0].encapsulation = .ipip
-            }, "pools[0].check: of type dns goes through the tunnel, so the pool's encapsulation must be gue"
+            }, "pools[0].check: to a VIP goes through the tunnel, so the pool's encapsulation must be gue"
+        ),
+        (
+            "a connection through the tunnel to no service",
+            {
+                $0.pools[0].check = HealthCheck(.http, port: 81)
+                $0.pools[0].check?.to = .vip
+            },
+            #"pools[0].check: goes to a VIP: no service of pool "web" is for tcp, port 81, on a VIP of its servers' "#
+                + "family of addresses"
+        ),
+        (
+            "a query to a server",
+            {
+                $0.pools[0].check = HealthCheck(.dns, port: 53)
+                $0.pools[0].check?.to = .server
+            }, "pools[0].check.to: of type dns goes through the tunnel to a VIP"
+        ),
+        (
+            "fewer ports than checks",
+            {
+                $0.pools[0].check = HealthCheck(.tcp, port: 80)
+                $0.pools[0].check?.to = .vip
+                $0.director.checkPorts = PortRange(61000, 61002)
+            },
+            "director.check-ports: 61000-61002 has 3 ports; 4 checks go through the tunnel and need one each"
         ),
     ]
 

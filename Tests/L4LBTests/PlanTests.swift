@@ -25,6 +25,36 @@ struct PlanTests {
         }
     }
 
+    /// By its source port each is known, to both programs; what they know is the same.
+    @Test func checksThroughTheTunnelHavePortsOfTheirOwn() throws {
+        var configuration = Configuration.sample()
+        configuration.local = "edge2"
+        configuration.pools[0].check = HealthCheck(.http, port: 80)
+        configuration.pools[0].check?.to = .vip
+        configuration.director.checkPorts = PortRange(61000, 61009)
+        let ports = CheckPorts(configuration)
+        func way(_ number: Int) -> CheckPorts.Way {
+            let server = configuration.servers[number - 1]
+            return ports.way(to: CheckTarget(pool: "web", server: server.name, address: server.address))
+        }
+        #expect(way(1).source?.address == "192.0.2.10" && way(1).source?.ports == 61000...61002)
+        #expect(way(3).source?.ports == 61003...61005 && way(4).source?.ports == 61006...61008)
+        #expect(way(4).destination == "192.0.2.14" && way(4).asked == "198.51.100.10" && way(4).segment == 1420)
+        // Its own VIP, through no tunnel.
+        #expect(way(2).destination == "198.51.100.10" && way(2).source == nil)
+        let plans = [try configuration.plan(), try configuration.checksPlan()]
+        #expect(plans[0].constants["check_count"] == .integer(9) && plans[1].constants["check_count"] == .integer(9))
+        #expect(plans[0].maps["checks"] == plans[1].maps["checks"] && plans[0].maps["checks"]?.entries.count == 9)
+        #expect(plans[0].runs == true && plans[1].runs == false)
+        // Without such checks there are none.
+        configuration.pools[0].check?.to = .server
+        #expect(CheckPorts(configuration).ports == nil)
+        #expect(
+            try configuration.checksPlan().summary == [
+                "warning: no health check is of a VIP (`to: vip`): all goes on as it is"
+            ])
+    }
+
     /// Random flows, states and weights: the program sends each where `explain` says that it does.
     @Test(arguments: 0..<6)
     func aFlowGoesWhereItIsExplainedTo(seed: UInt64) throws {

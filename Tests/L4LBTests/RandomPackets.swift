@@ -47,10 +47,19 @@ extension SeededGenerator {
                 }
             }
         }
+        // Some are checked through the tunnel, by what clients are served.
+        for (index, pool) in pools.enumerated() where pool.encapsulation == .gue && chance(0.7) {
+            let isIPv4 = v4.contains { $0.name == pool.servers[0] }
+            let checked = services.first { $0.pool == pool.name && $0.protocol == .tcp && $0.vip.isIPv4 == isIPv4 }
+            guard let checked else { continue }
+            pools[index].check = HealthCheck(.tcp, port: checked.ports == .all ? 8443 : checked.ports.first)
+            pools[index].check?.to = .vip
+        }
         return Configuration(
             director: Director(
                 sourceV4: "192.0.2.9", sourceV6: "2001:db8::9", mtu: pick([1400, 1500, 9000]), route: .back,
-                tooBigRate: chance(0.3) ? 0 : .max, hashSeed: next()),
+                tooBigRate: chance(0.3) ? 0 : .max, hashSeed: next(),
+                checkPorts: PortRange(61000, pick([61040, 61999]))),
             guePort: pick([6080, 4000]), servers: servers, pools: pools, services: services,
             local: chance(0.2) ? nil : pick(servers).name, icmpEcho: chance(0.8), quicConfig: number(0...6))
     }
@@ -218,6 +227,35 @@ extension SeededGenerator {
         return [outer, .udp(from: self.number(49152...65535), to: port), .payload(header + bytes)]
     }
 
+    /// What a server sends to the director: mostly an answer to a check, or one that did not go through the tunnel.
+    private mutating func answer(_ configuration: Configuration, isIPv4: Bool) -> [PacketLayer] {
+        let director = configuration.director
+        let pool = configuration.pools.filter { $0.check != nil }.randomElement(using: &self)
+        let servers = configuration.servers.filter {
+            $0.address.isIPv4 == isIPv4 && (pool?.servers.contains($0.name) ?? true)
+        }
+        let server = servers.randomElement(using: &self)?.address
+        let (source, to) =
+            isIPv4 ? (director.sourceV4!, "10.0.0.1" as IPAddress) : (director.sourceV6!, "2a00::1" as IPAddress)
+        let from = chance(0.5) ? vip(configuration, isIPv4: isIPv4) : server ?? to
+        let ports = director.checkPorts
+        let port = chance(0.9) ? ports.first + number(0...UInt16(min(30, ports.last - ports.first))) : number(1...65535)
+        let ip: PacketLayer =
+            isIPv4
+            ? .ipv4(
+                from: from, to: source, options: [UInt8](repeating: 1, count: chance(0.05) ? 4 : 0),
+                moreFragments: chance(0.05))
+            : .ipv6(from: from, to: source)
+        let answered = chance(0.9) ? pool?.check?.port ?? 80 : servicePort()
+        return [ip] + (!isIPv4 && chance(0.05) ? [.extensionHeader(60, bytes: 8)] : [])
+            + [
+                chance(0.95)
+                    ? .tcp(from: answered, to: port, flags: pick([[.syn, .ack], .ack, .rst]))
+                    : .udp(from: answered, to: port),
+                .payload(pick([0, 100, 1300])),
+            ]
+    }
+
     /// A frame: mostly a proper packet, sometimes cut off, padded or with wrong bytes.
     mutating func balancerFrame(_ configuration: Configuration) -> [UInt8] {
         var layers: [PacketLayer] = [.ethernet(type: chance(0.02) ? number(0...0xffff) : nil)]
@@ -225,6 +263,10 @@ extension SeededGenerator {
             layers.append(.vlan(number(1...4094), tag: pick([0x8100, 0x88a8])))
         }
         if chance(0.02) { return Packet.bytes(layers + [.arp(sender: "192.0.2.1", target: "192.0.2.2")]) }
+        if chance(0.15) {
+            let frame = Packet.bytes(layers + answer(configuration, isIPv4: chance(0.5)))
+            return chance(0.1) ? Array(frame.prefix(number(14...frame.count))) : frame
+        }
         let inner = packet(configuration, isIPv4: chance(0.5))
         let local = configuration.servers.first { $0.name == configuration.local }
         if let local, chance(0.5) {

@@ -6,17 +6,21 @@
 all_checks() {
     check 'HTTP over IPv4: 200 connections, all four servers' http_by_all "http://$vip4/who"
     check 'HTTP over IPv6: 200 connections, all four servers' http_by_all "http://[$vip6]/who"
+    check 'HTTPS over IPv4: 200 connections, all four servers' http_by_all "https://$vip4/who"
+    check 'HTTPS over IPv6: 200 connections, all four servers' http_by_all "https://[$vip6]/who"
     check 'DNS over IPv4: 100 queries, all four servers' dns_by_all "$vip4"
     check 'DNS over IPv6: 100 queries, all four servers' dns_by_all "$vip6"
     check 'DNS over TCP' dns_over_tcp
     check 'pings of both VIPs' pings
     check '5 MB up and 400 kB down, in packets of the MTU' transfers
     check 'checks find all servers up, on each edge' all_up
+    check 'checks of HTTP, HTTPS and DNS go through the tunnel, and answers come from VIPs' through_the_tunnel
     check 'who sends what is too big for the tunnel is told so' too_big
     check '5 MB up where full packets do not fit the tunnel' with_mtu 1500 transfers
     check '200 downloads through drains, weights, upgrades and re-hashing: none breaks' through_changes
     check 'the same by IPIP, which names no second server: some break, so the check can fail' breaks_without_hops
     check 'a server that dies is taken out by its check within 5 s' a_server_dies
+    check 'so is one that takes nothing out of tunnels, though its nginx answers' a_tunnel_ends
     check 'no daemon has complained' quiet_logs
 }
 
@@ -24,7 +28,7 @@ all_checks() {
 http_by_all() {
     local answers urls
     mapfile -t urls < <(yes "$1" | head -n 200)
-    answers=$(within client curl -gsS --parallel --parallel-max 8 -H 'Connection: close' --max-time 5 "${urls[@]}")
+    answers=$(within client curl -gsSk --parallel --parallel-max 8 -H 'Connection: close' --max-time 5 "${urls[@]}")
     tally "$answers" 200
 }
 
@@ -66,7 +70,22 @@ all_up() {
 
 finds_all_up() {
     ctl "$1" stats xdp:eth0 --stage lb --top checks -o json | tee "$work/found" |
-        jq -e 'length == 8 and all(.[]; .state == "up")' || { cat "$work/found" && return 1; }
+        jq -e 'length == 12 and all(.[]; .state == "up")' || { cat "$work/found" && return 1; }
+}
+
+# On each edge: checks of three other servers by HTTP and by HTTPS in each second, of some ten packets with as many answers.
+through_the_tunnel() {
+    local edge
+    for ((edge = 1; edge <= edges; edge++)); do
+        until_true 'packets of checks' has_sent "$edge" 100 || return
+    done
+    echo "answers: $(verdict check-answer), of servers themselves: $(verdict check-astray)"
+    [[ $(verdict check-answer) -gt 400 && $(verdict check-astray) -eq 0 ]]
+}
+
+has_sent() {
+    ctl "$1" stats tc-egress:eth0 -o json | jq -e --argjson least "$2" \
+        '.stages[0].tables[] | select(.name == "checks") | .rows | map({ (.label): .values[0] }) | add | .tunnelled > $least and .lost == 0'
 }
 
 # 1,600 less 40 bytes: what is longer cannot be the client's, whose MTU is 1,500; so the tunnel is made narrower.
@@ -151,6 +170,12 @@ a_server_dies() {
     for _ in {1..100}; do within client curl -gsS --max-time 2 "http://$vip4/who" || return; done | sort | uniq -c
     serve 2
     until_true 'it to be up again' all_up
+}
+
+# Its own address answers as before: so it does to a check that goes there.
+a_tunnel_ends() {
+    ctl 2 detach xdp:eth0 && until_true 'the check' is_down 1 e2 && within e1 curl -gsS --max-time 2 http://10.2.2.2/who || return
+    ctl 2 apply -f "$work/e2/spec.yaml" && until_true 'it to be up again' all_up
 }
 
 is_down() { ctl "$1" lb servers xdp:eth0 lb -o json | jq -e ".[] | select(.server == \"$2\") | .state == \"down (checks)\""; }

@@ -40,14 +40,12 @@ echo_spec() {
     for ((i = 1; i <= edges; i++)); do
         [[ " $* " == *" $i "* ]] || gone+=(-e "/name: e$i,/d" -e "s/\(servers: \[.*\)e$i\(, \)\?/\1/" -e 's/, \]/]/')
     done
-    {
-        spec "$edge" 1600 | sed '/^          services:/,$d'
-        echo '            - { name: plain, servers: [e1, e2, e3, e4], encapsulation: ipip }'
-        spec "$edge" 1600 | sed -n '/^          services:/,$p'
-        echo "            - { name: echo4, vip: $vip4, protocol: tcp, port: 7007, pool: web }"
-        echo "            - { name: echo6, vip: \"$vip6\", protocol: tcp, port: 7007, pool: web }"
-        echo "            - { name: plain4, vip: $vip4, protocol: tcp, port: 7008, pool: plain }"
-    } | sed "${gone[@]}" -e ''
+    spec "$edge" 1600 | sed \
+        -e '/^          pools:/a\            - { name: plain, servers: [e1, e2, e3, e4], encapsulation: ipip }' \
+        -e "/^          services:/a\            - { name: echo4, vip: $vip4, protocol: tcp, port: 7007, pool: web }" \
+        -e "/^          services:/a\            - { name: echo6, vip: \"$vip6\", protocol: tcp, port: 7007, pool: web }" \
+        -e "/^          services:/a\            - { name: plain4, vip: $vip4, protocol: tcp, port: 7008, pool: plain }" |
+        sed "${gone[@]}" -e ''
 }
 
 # On those edges that are named, with them as servers.

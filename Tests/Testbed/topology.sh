@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-#     client ── router ──┬── e1    each edge: sluiced, volumetric-dos and l4lb on xdp:eth0; the VIPs on lo;
-#               (ECMP)   ├── e2    nginx on port 80, a DNS server on port 53
-#                        ├── e3
+#     client ── router ──┬── e1    each edge: sluiced, volumetric-dos and l4lb on xdp:eth0, l4lb on tc-egress:eth0
+#               (ECMP)   ├── e2    for its health checks; the VIPs on lo; nginx on ports 80 and 443, a DNS server on
+#                        ├── e3    port 53
 #                        └── e4
 #
 # Sourced; needs $work and $build.
@@ -65,7 +65,8 @@ spread() {
 
 # spec EDGE MTU [ENCAPSULATION]
 spec() {
-    local edge=$1 mtu=$2 encapsulation=${3:-gue} i
+    local edge=$1 mtu=$2 encapsulation=${3:-gue} to=vip i
+    [[ $encapsulation == gue ]] || to=server
     cat << END
 chains:
   - hook: xdp:eth0
@@ -75,7 +76,7 @@ chains:
         config: { rules: [ { name: chargen, protocol: udp, source-port: 19 } ] }
       - name: lb
         plugin: l4lb
-        config:
+        config: &lb
           director: { source-v4: 10.2.$edge.2, source-v6: "fd02:$edge::2", mtu: $mtu }
           local: e$edge
           servers:
@@ -85,14 +86,22 @@ END
     done
     cat << END
           pools:
-            - { name: web, servers: [e1, e2, e3, e4], encapsulation: $encapsulation, check: { type: http, port: 80, path: /who, interval: 1s, timeout: 900ms } }
+            - { name: web, servers: [e1, e2, e3, e4], encapsulation: $encapsulation, check: { type: http, port: 80, path: /who, to: $to, interval: 1s, timeout: 900ms } }
+            - { name: tls, servers: [e1, e2, e3, e4], entries: 1024, check: { type: https, port: 443, path: /who, to: vip, interval: 1s, timeout: 900ms } }
             - { name: dns, servers: [e1, e2, e3, e4], entries: 1024, check: { type: dns, port: 53, query: who.test, interval: 1s, timeout: 900ms } }
           services:
             - { name: http4, vip: $vip4, protocol: tcp, port: 80, pool: web }
             - { name: http6, vip: "$vip6", protocol: tcp, port: 80, pool: web }
+            - { name: https4, vip: $vip4, protocol: tcp, port: 443, pool: tls }
+            - { name: https6, vip: "$vip6", protocol: tcp, port: 443, pool: tls }
             - { name: dns4, vip: $vip4, protocol: udp, port: 53, pool: dns }
             - { name: dns6, vip: "$vip6", protocol: udp, port: 53, pool: dns }
             - { name: dns4-tcp, vip: $vip4, protocol: tcp, port: 53, pool: dns }
+  - hook: tc-egress:eth0
+    stages:
+      - name: lb
+        plugin: l4lb
+        config: *lb
 END
 }
 
@@ -123,6 +132,9 @@ http {
     send_timeout 600s;
     server {
         listen [::]:80 ipv6only=off backlog=4096;
+        listen [::]:443 ssl ipv6only=off backlog=4096;
+        ssl_certificate $work/certificate.pem;
+        ssl_certificate_key $work/key.pem;
         root $folder/www;
         location / { }
         # Says where what was sent lies.
@@ -163,6 +175,8 @@ build_topology() {
     mount -t tmpfs tmpfs /run/netns 2> /dev/null || { mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns; } || return
     mkdir "$work/bpf" && mount -t bpf -o mode=0700 bpf "$work/bpf" || return
     install_plugin l4lb-1_1 l4lb/1.1 && install_plugin volumetric-dos-1_1 volumetric-dos/1.1 || return
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=edge \
+        -keyout "$work/key.pem" -out "$work/certificate.pem" || return
     head -c 400000 /dev/urandom > "$work/file" && head -c 5000000 /dev/urandom > "$work/big"
     namespace router && namespace client || return
     within router sysctl -qw net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1

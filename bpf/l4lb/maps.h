@@ -3,7 +3,7 @@
 
 #include <sluice/xdp_stage.h>
 
-#include "types.h"
+#include "director.h"
 
 /* Set before load. What is off is not there: the verifier deletes it. */
 
@@ -18,11 +18,6 @@ const volatile __u8 answers_echo = 0;
 /* Whether any service goes by connection id, and the first three bits of those. */
 const volatile __u8 has_quic = 0;
 const volatile __u8 quic_config = 0;
-/* Of the outer header: where packets come from, in network byte order; 0 for none. */
-const volatile __be32 source_v4 = 0;
-const volatile struct l4lb_address source_v6 = {};
-/* Port of the tunnel. Host byte order. */
-const volatile __u16 gue_port = 6080;
 /* Of the way to the servers. */
 const volatile __u32 mtu = 1500;
 /* How many senders of too big packets a CPU tells each second; 0 for none. */

@@ -9,6 +9,7 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
+#include "address.h"
 #include "maps.h"
 
 /* Q-in-Q has two. */
@@ -24,10 +25,6 @@
 #define L4LB_IPPROTO_MOBILITY 135
 #define L4LB_IPPROTO_HIP      139
 #define L4LB_IPPROTO_SHIM6    140
-
-#define L4LB_FRAGMENT_DF     0x4000
-#define L4LB_FRAGMENT_MORE   0x2000
-#define L4LB_FRAGMENT_OFFSET 0x1fff
 
 #define L4LB_ICMP_HEADER 8
 
@@ -105,16 +102,6 @@ static __always_inline void *l4lb_at(struct xdp_md *ctx, __u32 offset)
 static __always_inline void *l4lb_end(struct xdp_md *ctx)
 {
     return (void *)(long)ctx->data_end;
-}
-
-static __always_inline struct l4lb_address l4lb_mapped(__be32 address)
-{
-    return (struct l4lb_address){.low = (__u64)address << 32 | (__u64)bpf_htonl(0xffff)};
-}
-
-static __always_inline int l4lb_equal(const struct l4lb_address *one, const struct l4lb_address *other)
-{
-    return !((one->high ^ other->high) | (one->low ^ other->low));
 }
 
 /* See L4LB_MIX. */

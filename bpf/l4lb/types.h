@@ -180,6 +180,11 @@ struct l4lb_gue {
     __be16 hops[L4LB_HOPS];
 };
 
+/* Bits of IPv4's fragment field. */
+#define L4LB_FRAGMENT_DF     0x4000
+#define L4LB_FRAGMENT_MORE   0x2000
+#define L4LB_FRAGMENT_OFFSET 0x1fff
+
 /* Outer IP header, UDP and GUE. */
 #define L4LB_GUE_V4  40
 #define L4LB_GUE_V6  60
@@ -199,6 +204,16 @@ struct l4lb_gue {
 struct l4lb_member {
     __u32 table;
     __u32 server;
+};
+
+/* What is checked from a source port, see `checks`. Both addresses are of one family. */
+struct l4lb_check {
+    struct l4lb_address server;
+    struct l4lb_address vip;
+    __be16 port; /* of the service */
+    __u8 family; /* 4 or 6; 0: nothing */
+    __u8 reserved;
+    __u32 reserved2;
 };
 
 /* The way to a server, as the kernel said when it was last asked. */
@@ -241,6 +256,9 @@ enum l4lb_verdict {
     L4LB_KEPT_LAST, /* nobody else to ask */
     L4LB_ONWARD,    /* to the next hop */
     L4LB_FOREIGN,   /* a tunnel's packet that is none of ours: handed on as it is */
+    /* Not for a VIP. */
+    L4LB_CHECK_ANSWER, /* of a VIP to a health check through the tunnel: handed on */
+    L4LB_CHECK_ASTRAY, /* of the server itself: the check did not go through the tunnel; dropped, so that it fails */
     L4LB_VERDICTS,
 };
 

@@ -16,11 +16,19 @@ extension Configuration {
         if services.count > lines.count { lines.append("and \(services.count - lines.count) more services") }
         lines += pools.prefix(Self.linesShown).map { pool in
             let hash = pool.hash == .source ? " by source address" : ""
-            let check = pool.check.map { ", checked by \($0.kind.rawValue) every \($0.interval)" } ?? ""
+            let check =
+                pool.check.map {
+                    ", checked by \($0.kind.rawValue)\($0.to == .vip ? " through the tunnel" : "") every \($0.interval)"
+                } ?? ""
             return "pool \(pool.name): \(list(pool.servers))\(hash), \(pool.encapsulation.rawValue), "
                 + "\(pool.entries) entries\(check)"
         }
         if pools.count > Self.linesShown { lines.append("and \(pools.count - Self.linesShown) more pools") }
+        if let ports = CheckPorts(self).ports {
+            lines.append(
+                "checks by TCP through the tunnel are from ports \(ports.lowerBound)-\(ports.upperBound): the stage must "
+                    + "be at `tc-egress` of the interface too")
+        }
         if let local { lines.append("this is server \(local): it takes packets out of tunnels") }
         if icmpEcho { lines.append("answer pings of VIPs") }
         return lines

@@ -3,7 +3,25 @@
 public import StageKit
 
 extension Configuration {
-    /// What the manager loads.
+    /// What the manager loads at `tc-egress`: the program for the director's own health checks.
+    /// - Throws: ``StageError`` for what cannot work.
+    public func checksPlan() throws(StageError) -> StagePlan {
+        try check()
+        let checks = CheckPorts(self)
+        let summary =
+            checks.ports.map { "health checks from ports \($0.lowerBound)-\($0.upperBound) go through the tunnel" }
+            ?? "warning: no health check is of a VIP (`to: vip`): all goes on as it is"
+        return StagePlan(
+            object: "checks.bpf.o", program: "l4lb_checks",
+            constants: checks.constants.merging(tunnel) { one, _ in one },
+            maps: ["checks": Self.exactly(checks.entries)], verdicts: [.drop, .next],
+            counters: [
+                CounterTable(
+                    name: "checks", map: "check_counters", columns: ["packets", "bytes"], rows: ["tunnelled", "lost"])
+            ], summary: [summary], runs: false)
+    }
+
+    /// What the manager loads at `xdp`.
     /// - Throws: ``StageError`` for what cannot work.
     public func plan() throws(StageError) -> StagePlan {
         try check()
@@ -18,10 +36,25 @@ extension Configuration {
 
     private var localServer: Server? { servers.first { $0.name == local } }
 
+    private static let noAddress = [UInt8](repeating: 0, count: 16)
+
+    /// What both programs know of the tunnel.
+    private var tunnel: [String: Constant] {
+        [
+            "source_v4": .bytes(Bytes(director.sourceV4?.bytes ?? [0, 0, 0, 0])),
+            "source_v6": .bytes(Bytes(director.sourceV6?.bytes ?? Self.noAddress)),
+            "gue_port": .integer(Int64(guePort)),
+        ]
+    }
+
+    /// A map has at least one entry; what is not in use is not looked at.
+    private static func exactly(_ entries: [MapEntry], freeze: Bool = true) -> MapPlan {
+        MapPlan(maxEntries: UInt32(max(1, entries.count)), entries: entries, freeze: freeze)
+    }
+
     private func constants(_ layout: ServiceLayout) -> [String: Constant] {
-        let none = [UInt8](repeating: 0, count: 16)
         let local = localServer
-        return [
+        let own: [String: Constant] = [
             "lengths_v4": .bytes(layout.lengths(isIPv4: true)),
             "lengths_v6": .bytes(layout.lengths(isIPv4: false)),
             "vip_filter": .bytes(layout.filter),
@@ -29,30 +62,25 @@ extension Configuration {
             "answers_echo": .boolean(icmpEcho),
             "has_quic": .boolean(services.contains(where: \.quic)),
             "quic_config": .integer(Int64(quicConfig)),
-            "source_v4": .bytes(Bytes(director.sourceV4?.bytes ?? [0, 0, 0, 0])),
-            "source_v6": .bytes(Bytes(director.sourceV6?.bytes ?? none)),
-            "gue_port": .integer(Int64(guePort)),
             "mtu": .integer(Int64(director.mtu)),
             "too_big_rate": .integer(Int64(director.tooBigRate)),
             "by_route": .boolean(director.route == .kernel),
             "hash_seed": .unsigned(director.hashSeed),
             "local_server": .integer(Int64(local?.number ?? 0)),
             "local_v4": .bytes(Bytes(local.flatMap { $0.address.isIPv4 ? $0.address.bytes : nil } ?? [0, 0, 0, 0])),
-            "local_v6": .bytes(Bytes(local.flatMap { $0.address.isIPv4 ? nil : $0.address.bytes } ?? none)),
+            "local_v6": .bytes(Bytes(local.flatMap { $0.address.isIPv4 ? nil : $0.address.bytes } ?? Self.noAddress)),
         ]
+        return own.merging(tunnel) { one, _ in one }.merging(CheckPorts(self).constants) { one, _ in one }
     }
 
     private func maps(_ layout: ServiceLayout, _ tables: Tables) -> [String: MapPlan] {
-        // A map has at least one entry; what is not in use is not looked at.
-        func exactly(_ entries: [MapEntry], freeze: Bool = true) -> MapPlan {
-            MapPlan(maxEntries: UInt32(max(1, entries.count)), entries: entries, freeze: freeze)
-        }
-        return [
-            "services_by_port": exactly(layout.byPort),
-            "vips": exactly(layout.vips),
-            "services": exactly(layout.entries(tables.firstChunks)),
-            "tables": exactly(tables.entries),
-            "quic_members": exactly(layout.quicMembers(tables.firstChunks)),
+        [
+            "checks": Self.exactly(CheckPorts(self).entries),
+            "services_by_port": Self.exactly(layout.byPort),
+            "vips": Self.exactly(layout.vips),
+            "services": Self.exactly(layout.entries(tables.firstChunks)),
+            "tables": Self.exactly(tables.entries),
+            "quic_members": Self.exactly(layout.quicMembers(tables.firstChunks)),
             // As many as are looked at.
             LiveMaps.servers: MapPlan(
                 maxEntries: UInt32((servers.map(\.number).max() ?? 0) + 1),

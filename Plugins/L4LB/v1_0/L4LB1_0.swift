@@ -8,9 +8,11 @@ struct L4LB1_0: StagePlugin {
     static let description = StageDescription(
         name: "l4lb", version: "1.0",
         summary: "Shares connections out among servers, keeps none in mind and breaks none by a planned change.",
-        hooks: [.xdp], runs: true)
+        hooks: [.xdp, .tcEgress], runs: true)
 
-    func plan(_ configuration: Configuration, in context: PlanContext) throws -> StagePlan { try configuration.plan() }
+    func plan(_ configuration: Configuration, in context: PlanContext) throws -> StagePlan {
+        try context.kind == .tcEgress ? configuration.checksPlan() : configuration.plan()
+    }
 
     func change(_ request: ChangeRequest) throws -> StageChange { try LiveStage.change(request) }
 

@@ -8,10 +8,10 @@ struct L4LB1_1: StagePlugin {
     static let description = StageDescription(
         name: "l4lb", version: "1.1",
         summary: "Shares connections out among servers, breaks none by a planned change, and shows samples of packets.",
-        hooks: [.xdp], runs: true)
+        hooks: [.xdp, .tcEgress], runs: true)
 
     func plan(_ configuration: Configuration1_1, in context: PlanContext) throws -> StagePlan {
-        try configuration.plan()
+        try context.kind == .tcEgress ? configuration.base.checksPlan() : configuration.plan()
     }
 
     func change(_ request: ChangeRequest) throws -> StageChange { try LiveStage.change(request) }

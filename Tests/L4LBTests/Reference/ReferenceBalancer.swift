@@ -10,6 +10,7 @@ struct ReferenceBalancer {
     let configuration: Configuration
     let words: [Int: ReferenceSelection.Word]
     private let tables: [String: [[Int]]]
+    private let checks: ReferenceChecks
 
     struct Result: Equatable {
         var verdict: Verdict
@@ -21,6 +22,7 @@ struct ReferenceBalancer {
     init(_ configuration: Configuration, words: [Int: ReferenceSelection.Word]) {
         self.configuration = configuration
         self.words = words
+        checks = ReferenceChecks(configuration)
         let servers = configuration.servers
         tables = Dictionary(
             uniqueKeysWithValues: configuration.pools.map { pool in
@@ -38,6 +40,11 @@ struct ReferenceBalancer {
         let packet = Window(frame: frame, start: link.length, end: frame.count)
         guard packet.count >= (isIPv4 ? 20 : 40) else { return untouched }
         let destination = packet.address(isIPv4 ? 16 : 24, isIPv4: isIPv4)
+        if configuration.director.source(for: destination) == destination,
+            let answered = checks.take(packet, isIPv4: isIPv4, frame: frame)
+        {
+            return answered
+        }
         var handling = Handling(balancer: self, frame: frame, link: link.length)
         if let local, local.address == destination {
             guard let tunnel = ReferenceTunnel(packet, isIPv4: isIPv4, port: configuration.guePort) else {

@@ -35,6 +35,12 @@ extension Configuration {
         let poolNames = Set(pools.map(\.name))
         for (index, service) in services.enumerated() { try check(service, poolNames, at: "services[\(index)]") }
         try checkMTU()
+        let (checks, ports) = (CheckPorts(self).count, director.checkPorts.count)
+        guard checks <= ports else {
+            throw StageError(
+                "\(director.checkPorts) has \(ports) ports; \(checks) checks go through the tunnel and need one each",
+                at: "director.check-ports")
+        }
     }
 
     private func checkNames(_ names: [String], of list: String, maximum: Int) throws(StageError) {

@@ -74,13 +74,17 @@ public struct Director: Codable, Sendable, Equatable {
     public var tooBigRate: UInt32
     /// Makes the hash of flows another one; all directors of a VIP must have the same.
     public var hashSeed: UInt64
+    /// Source ports that are left to health checks through the tunnel.
+    public var checkPorts: PortRange
 
     public static let standardMTU = 1500
+    /// Above those that Linux gives to clients unless told otherwise (`net.ipv4.ip_local_port_range`).
+    public static let standardCheckPorts = PortRange(61000, 65535)
     public static let standardTooBigRate: UInt32 = 100
 
     public init(
         sourceV4: IPAddress? = nil, sourceV6: IPAddress? = nil, mtu: Int = standardMTU, route: Route = .kernel,
-        tooBigRate: UInt32 = standardTooBigRate, hashSeed: UInt64 = 0
+        tooBigRate: UInt32 = standardTooBigRate, hashSeed: UInt64 = 0, checkPorts: PortRange = standardCheckPorts
     ) {
         self.sourceV4 = sourceV4
         self.sourceV6 = sourceV6
@@ -88,6 +92,7 @@ public struct Director: Codable, Sendable, Equatable {
         self.route = route
         self.tooBigRate = tooBigRate
         self.hashSeed = hashSeed
+        self.checkPorts = checkPorts
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -96,6 +101,7 @@ public struct Director: Codable, Sendable, Equatable {
         case mtu, route
         case tooBigRate = "too-big-rate"
         case hashSeed = "hash-seed"
+        case checkPorts = "check-ports"
     }
 
     public init(from decoder: any Decoder) throws {
@@ -106,6 +112,7 @@ public struct Director: Codable, Sendable, Equatable {
         route = try container.decodeIfPresent(Route.self, forKey: .route) ?? .kernel
         tooBigRate = try container.decodeIfPresent(UInt32.self, forKey: .tooBigRate) ?? Self.standardTooBigRate
         hashSeed = try container.decodeIfPresent(UInt64.self, forKey: .hashSeed) ?? 0
+        checkPorts = try container.decodeIfPresent(PortRange.self, forKey: .checkPorts) ?? Self.standardCheckPorts
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -116,5 +123,6 @@ public struct Director: Codable, Sendable, Equatable {
         try container.encode(route, forKey: .route)
         try container.encode(tooBigRate, forKey: .tooBigRate)
         try container.encode(hashSeed, forKey: .hashSeed)
+        try container.encode(checkPorts, forKey: .checkPorts)
     }
 }

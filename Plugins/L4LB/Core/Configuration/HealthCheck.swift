@@ -5,19 +5,27 @@ internal import StageKit
 /// How it is found out whether a pool's servers are up.
 public struct HealthCheck: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
-        /// A connection to the server's own address.
+        /// A connection.
         case tcp
-        /// A GET there.
+        /// A GET.
         case http
         /// The same over TLS, whatever certificate the server has.
         case https
-        /// A query to the VIP, through the tunnel to the very server.
+        /// A query.
         case dns
 
         var isHTTP: Bool { self == .http || self == .https }
     }
 
+    public enum Destination: String, Codable, Sendable, CaseIterable {
+        /// The server's own address.
+        case server
+        /// The VIP, through the tunnel to the very server: what clients' packets go through. Of ``Kind/dns`` always.
+        case vip
+    }
+
     public var kind: Kind
+    public var to: Destination
     public var port: UInt16
     /// Of ``Kind/http`` and ``Kind/https``.
     public var path: String
@@ -39,6 +47,7 @@ public struct HealthCheck: Codable, Sendable, Equatable {
 
     public init(_ kind: Kind, port: UInt16) {
         self.kind = kind
+        to = kind == .dns ? .vip : .server
         self.port = port
         path = "/"
         status = 200...399
@@ -53,13 +62,14 @@ public struct HealthCheck: Codable, Sendable, Equatable {
 
     private enum CodingKeys: String, CodingKey {
         case kind = "type"
-        case port, path, host, status, query, interval, timeout, rise, fall, jitter, dampening
+        case to, port, path, host, status, query, interval, timeout, rise, fall, jitter, dampening
     }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
             try container.decode(Kind.self, forKey: .kind), port: try container.decode(UInt16.self, forKey: .port))
+        to = try container.decodeIfPresent(Destination.self, forKey: .to) ?? to
         path = try container.decodeIfPresent(String.self, forKey: .path) ?? path
         host = try container.decodeIfPresent(String.self, forKey: .host)
         status = try container.decodeIfPresent(StatusRange.self, forKey: .status)?.range ?? status
@@ -81,6 +91,7 @@ public struct HealthCheck: Codable, Sendable, Equatable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(kind, forKey: .kind)
+        try container.encode(to, forKey: .to)
         try container.encode(port, forKey: .port)
         if kind.isHTTP {
             try container.encode(path, forKey: .path)
@@ -173,30 +184,43 @@ extension HealthCheck {
         guard host?.isHeaderText ?? true, host != "" else {
             throw StageError("expected a name such as www.example.org", at: "\(path).host")
         }
-        guard kind == .dns else { return }
-        guard DNSQuery.isName(query) else {
+        guard kind != .dns || DNSQuery.isName(query) else {
             throw StageError(
                 "\"\(query)\": expected a name such as www.example.org, of labels of 1 to 63 characters",
                 at: "\(path).query")
         }
+        guard kind != .dns || to == .vip else {
+            throw StageError("of type dns goes through the tunnel to a VIP", at: "\(path).to")
+        }
+        if to == .vip { try checkTunnel(in: pool, of: configuration, at: path) }
+    }
+
+    private func checkTunnel(in pool: Pool, of configuration: Configuration, at path: String) throws(StageError) {
         guard pool.encapsulation == .gue else {
-            throw StageError("of type dns goes through the tunnel, so the pool's encapsulation must be gue", at: path)
+            throw StageError("to a VIP goes through the tunnel, so the pool's encapsulation must be gue", at: path)
         }
         guard let vip = vip(of: pool, in: configuration) else {
+            let family = kind == .dns ? "" : " of its servers' family of addresses"
             throw StageError(
-                "of type dns goes to a VIP: no service of pool \"\(pool.name)\" is for udp, port \(port)", at: path)
+                "goes to a VIP: no service of pool \"\(pool.name)\" is for \(transport.rawValue), port \(port), on a VIP"
+                    + family, at: path)
         }
         guard configuration.director.source(for: vip) != nil else {
             throw StageError(
-                "of type dns asks \(vip) and needs a `director.source-\(vip.isIPv4 ? "v4" : "v6")` to ask from",
-                at: path)
+                "asks \(vip) and needs a `director.source-\(vip.isIPv4 ? "v4" : "v6")` to ask from", at: path)
         }
     }
 
-    /// The address that a query through the tunnel is for.
+    private var transport: Service.Transport { kind == .dns ? .udp : .tcp }
+
+    /// The VIP that is asked through the tunnel. A TCP check's is of its servers' family, as its socket is connected to
+    /// the server's own address.
     func vip(of pool: Pool, in configuration: Configuration) -> IPAddress? {
-        configuration.services.first { $0.pool == pool.name && $0.protocol == .udp && $0.ports.contains(port) }?.vip
-            .address
+        let isIPv4 = configuration.servers.first { $0.name == pool.servers.first }?.address.isIPv4
+        return configuration.services.first {
+            $0.pool == pool.name && $0.protocol == transport && $0.ports.contains(port)
+                && (kind == .dns || $0.vip.isIPv4 == isIPv4)
+        }?.vip.address
     }
 }
 

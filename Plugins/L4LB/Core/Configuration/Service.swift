@@ -86,6 +86,8 @@ public struct PortRange: Codable, Sendable, Hashable, CustomStringConvertible {
 
     var isRange: Bool { first != last }
 
+    var count: Int { Int(last) - Int(first) + 1 }
+
     public func contains(_ port: UInt16) -> Bool { first <= port && port <= last }
 
     public var description: String {

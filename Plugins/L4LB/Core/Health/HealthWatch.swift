@@ -45,7 +45,7 @@ public actor HealthWatch {
     public init(_ configuration: Configuration, effects: Effects) {
         // Of this process, to its end.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let streams = StreamProber(group: group)
+        let streams = StreamProber(configuration, group: group)
         let tunnels = TunnelProber(configuration, group: group)
         self.init(configuration, effects: effects) { target, check in
             check.kind == .dns ? await tunnels.fault(of: target, check) : await streams.fault(of: target, check)

@@ -22,10 +22,12 @@ struct CheckTarget: Sendable {
 /// Checks over TCP: each on a socket of its own, none on a thread that others need.
 struct StreamProber: Sendable {
     let group: MultiThreadedEventLoopGroup
+    private let ports: CheckPorts
     private let tls: Result<NIOSSLContext, any Error>
 
-    init(group: MultiThreadedEventLoopGroup) {
+    init(_ configuration: Configuration, group: MultiThreadedEventLoopGroup) {
         self.group = group
+        ports = CheckPorts(configuration)
         var configuration = TLSConfiguration.makeClientConfiguration()
         // It is asked whether the server answers, by its address; not who it is.
         configuration.certificateVerification = .none
@@ -36,12 +38,19 @@ struct StreamProber: Sendable {
     func fault(of target: CheckTarget, _ check: HealthCheck) async -> String? {
         do {
             let timeout = TimeAmount.milliseconds(Int64(check.timeout.milliseconds))
-            let address = try SocketAddress(ipAddress: target.address.description, port: Int(check.port))
+            let way = ports.way(to: target)
+            let address = try SocketAddress(ipAddress: way.destination.description, port: Int(check.port))
             let promise = group.any().makePromise(of: Void.self)
-            let bootstrap = ClientBootstrap(group: promise.futureResult.eventLoop).connectTimeout(timeout)
+            var bootstrap = ClientBootstrap(group: promise.futureResult.eventLoop).connectTimeout(timeout)
                 .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture { try prepare(channel, target, check, promise) }
+                    channel.eventLoop.makeCompletedFuture { try prepare(channel, way, check, promise) }
                 }
+            if let (source, ports) = way.source {
+                bootstrap = try bootstrap.from(source, ports)
+            }
+            if let segment = way.segment {
+                bootstrap = bootstrap.channelOption(.tcpOption(.init(rawValue: TCP_MAXSEG)), value: segment)
+            }
             let deadline = promise.futureResult.eventLoop.scheduleTask(in: timeout) {
                 promise.fail(CheckError("does not answer within \(check.timeout)"))
             }
@@ -67,8 +76,12 @@ struct StreamProber: Sendable {
 
 extension StreamProber {
     private func prepare(
-        _ channel: any Channel, _ target: CheckTarget, _ check: HealthCheck, _ promise: EventLoopPromise<Void>
+        _ channel: any Channel, _ way: CheckPorts.Way, _ check: HealthCheck, _ promise: EventLoopPromise<Void>
     ) throws {
+        // A port comes round again in seconds: a connection must not live on in TIME_WAIT.
+        if way.source != nil, let provider = channel as? any SocketOptionProvider {
+            provider.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { promise.fail($0) }
+        }
         guard check.kind.isHTTP else { return }
         let pipeline = channel.pipeline.syncOperations
         if check.kind == .https {
@@ -77,7 +90,7 @@ extension StreamProber {
             try pipeline.addHandler(NIOSSLClientHandler(context: tls.get(), serverHostname: name))
         }
         try pipeline.addHTTPClientHandlers()
-        try pipeline.addHandler(HTTPCheck(check, host: check.host ?? target.host(check), promise))
+        try pipeline.addHandler(HTTPCheck(check, host: check.host ?? way.asked.host(check), promise))
     }
 }
 
@@ -97,10 +110,19 @@ extension Error {
     }
 }
 
-extension CheckTarget {
+extension ClientBootstrap {
+    /// Connects from one of these ports.
+    fileprivate func from(_ address: IPAddress, _ ports: ClosedRange<UInt16>) throws -> ClientBootstrap {
+        let port = Int(ports.randomElement() ?? ports.lowerBound)
+        return try channelOption(.socketOption(.so_reuseaddr), value: 1)
+            .bind(to: SocketAddress(ipAddress: address.description, port: port))
+    }
+}
+
+extension IPAddress {
     /// As a Host header has it.
     fileprivate func host(_ check: HealthCheck) -> String {
-        let host = address.isIPv4 ? "\(address)" : "[\(address)]"
+        let host = isIPv4 ? "\(self)" : "[\(self)]"
         return check.port == (check.kind == .http ? 80 : 443) ? host : "\(host):\(check.port)"
     }
 }

@@ -5,6 +5,7 @@ enum Outcome: Int, CaseIterable {
     case fragment, icmpError, quicID, probed, allDown, unrouted
     case forwarded, echo, tooBig, tooBigLimited, tooBigSilent, noService, malformed, empty
     case keptSYN, keptEstablished, keptCookie, keptConnected, keptLast, onward, foreign
+    case checkAnswer, checkAstray
 
     var label: String {
         switch self {
@@ -20,6 +21,8 @@ enum Outcome: Int, CaseIterable {
         case .keptCookie: "kept-cookie"
         case .keptConnected: "kept-connected"
         case .keptLast: "kept-last"
+        case .checkAnswer: "check-answer"
+        case .checkAstray: "check-astray"
         default: "\(self)"
         }
     }

@@ -35,6 +35,7 @@ public struct StageSession: Sendable {
     private let dropped = Counter()
     private let pending = Pending()
     private let send: @Sendable (RunMessage) -> Void
+    private let began = ContinuousClock.now
 
     /// - Parameter send: Writes one message; may block.
     init(context: PlanContext, send: @escaping @Sendable (RunMessage) -> Void) {
@@ -45,6 +46,9 @@ public struct StageSession: Sendable {
         (records, recordFeed) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
         (questions, questionFeed) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(16))
     }
+
+    /// Seconds since it began, whatever the wall clock does.
+    public var time: Double { (ContinuousClock.now - began) / .seconds(1) }
 
     /// Sets entries of a map of the live generation, and returns when the manager has done it. Entries that are not
     /// named stay as they are.

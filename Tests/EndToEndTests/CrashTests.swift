@@ -123,7 +123,7 @@ extension EndToEnd {
 
         @Test(arguments: actions)
         func everyStepOf(_ action: Action) async throws {
-            for point in action.points {
+            try await atOnce(action.points) { point in
                 try await Lab.run { lab in try Self.crash(action, at: point, in: lab) }
             }
         }

@@ -18,6 +18,9 @@ struct CgroupPolicy1_0: StagePlugin {
     func inspect(_ request: InspectRequest) throws -> StageTable { try LiveStage.inspect(request) }
 
     func run(_ configuration: Configuration, in session: StageSession) async throws {
-        await ReportRun(configuration, session).run()
+        let run = ReportRun(configuration, session)
+        await session.serve(run, every: .seconds(1))
+        // What came last is told too.
+        await run.step()
     }
 }

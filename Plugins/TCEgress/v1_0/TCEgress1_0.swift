@@ -18,6 +18,6 @@ struct TCEgress1_0: StagePlugin {
     func migrate(_ request: MigrationRequest) throws -> Migration { .drop }
 
     func run(_ configuration: Configuration, in session: StageSession) async throws {
-        await Watch(configuration, session).run()
+        await session.serve(Watch(configuration, session))
     }
 }

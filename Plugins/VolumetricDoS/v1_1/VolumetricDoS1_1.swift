@@ -22,6 +22,6 @@ struct VolumetricDoS1_1: StagePlugin {
     func inspect(_ request: InspectRequest) throws -> StageTable { try LiveRules.inspect(request) }
 
     func run(_ configuration: Configuration1_1, in session: StageSession) async throws {
-        await Watch(configuration.auto, session).run()
+        await session.serve(Watch(configuration.auto, session), every: Watch.interval)
     }
 }

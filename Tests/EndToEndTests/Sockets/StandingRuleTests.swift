@@ -74,6 +74,33 @@ extension EndToEnd {
             }
         }
 
+        @Test func onlySocketsOfItsNetworkNamespace() async throws {
+            try await Lab.run { lab in
+                let sockets = try SocketSite(lab)
+                let site = sockets.site
+                try site.apply(
+                    SocketSite.gate(false, extra: Self.rule("local: \"*:5300/udp\", netns: client")))
+                let stranger = try sockets.service(["udp 10.9.0.1 5300"])
+                let inside = ["nsenter", "--net=/run/netns/client"]
+                for _ in 1...2 {
+                    let ours = try sockets.service(["udp 10.9.0.2 5300", "udp fd00:9::2 5300"], prefix: inside)
+                    try lab.until("both join", timeout: .seconds(1)) { try sockets.cookies() == Set(ours.cookies) }
+                    ours.process.kill()
+                    try lab.until("they leave") { try sockets.cookies().isEmpty }
+                }
+                stranger.process.kill()
+                // Where there is no such namespace it is told, and the chain lives.
+                let other = SocketSite.gate(false, extra: Self.rule("local: \"*:5300/udp\", netns: nowhere"))
+                let refused = try site.ctl("apply", "-f", "-", input: other)
+                if refused.succeeded {
+                    try lab.until("it is told") { try !site.status("socket-filter:dns").notes.isEmpty }
+                    #expect(try site.status("socket-filter:dns").notes[0].contains("nowhere"))
+                } else {
+                    #expect(refused.errors.contains("nowhere"))
+                }
+            }
+        }
+
         @Test func whatCannotBeBroughtInIsToldOnce() async throws {
             try await Lab.run { lab in
                 let sockets = try SocketSite(lab)

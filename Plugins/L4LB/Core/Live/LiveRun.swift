@@ -3,12 +3,10 @@
 public import StageKit
 
 /// The work of the live stage: health checks, samples, and questions about them.
-public actor LiveRun {
+public actor LiveRun: LiveWork {
     private let health: HealthWatch
     private let session: StageSession
     private var samples: SampleWatch?
-    private let clock = ContinuousClock()
-    private let began: ContinuousClock.Instant
 
     /// What version 1.0 does: it checks servers.
     public init(_ configuration: Configuration, _ session: StageSession) {
@@ -23,7 +21,6 @@ public actor LiveRun {
     private init(_ configuration: Configuration, _ samples: SampleWatch?, _ session: StageSession) {
         self.session = session
         self.samples = samples
-        began = clock.now
         health = HealthWatch(
             configuration,
             effects: HealthWatch.Effects(
@@ -34,28 +31,18 @@ public actor LiveRun {
     public func run() async {
         await withTaskGroup { group in
             group.addTask { [health] in await health.run() }
-            group.addTask { [session] in
-                for await question in session.questions {
-                    await question.answer { try await self.answer(question.question) }
-                }
-            }
-            group.addTask { [session] in
-                for await records in session.records { await self.take(records) }
-            }
-            for await notice in session.notices where notice == .stop { break }
+            await session.serve(self)
             group.cancelAll()
         }
     }
 
-    private var time: Double { (clock.now - began) / .seconds(1) }
-
-    private func take(_ records: StageRecords) {
-        samples?.take(records.records, lost: records.lost, at: time)
+    public func take(_ records: StageRecords) {
+        samples?.take(records.records, lost: records.lost, at: session.time)
     }
 
-    private func answer(_ question: JSON) async throws -> StageTable {
+    public func answer(_ question: JSON) async throws -> StageTable {
         guard let samples else { return try await health.answer(question) }
-        guard let table = try samples.answer(question, at: time) else { return await health.table }
+        guard let table = try samples.answer(question, at: session.time) else { return await health.table }
         return table
     }
 }

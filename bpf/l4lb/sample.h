@@ -5,21 +5,6 @@
 
 #include "packet.h"
 
-/* ns from sample to sample of a CPU, 0 for none. Set before load. */
-const volatile __u64 sample_interval = 0;
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct sluice_sampling);
-} sampling SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 1 << 20);
-} samples SEC(".maps");
-
 L4LB_STEP l4lb_submit_sample(struct l4lb_packet *packet, __u32 verdict, __u32 service, __u64 seen)
 {
     struct l4lb_sample *sample;
@@ -27,7 +12,6 @@ L4LB_STEP l4lb_submit_sample(struct l4lb_packet *packet, __u32 verdict, __u32 se
     if (!packet)
         return 0;
     sample = bpf_ringbuf_reserve(&samples, sizeof(*sample), 0);
-    /* Whoever reads is behind: what is lost are samples, never packets. */
     if (!sample)
         return 0;
     *sample = (struct l4lb_sample){
@@ -54,12 +38,8 @@ L4LB_STEP l4lb_submit_sample(struct l4lb_packet *packet, __u32 verdict, __u32 se
 /* Samples a packet if its turn has come. Never more than was asked for. */
 static __always_inline void l4lb_sample(struct l4lb_packet *packet, enum l4lb_verdict verdict, __u32 service)
 {
-    struct sluice_sampling *state;
-    __u32 zero = 0;
+    const struct sluice_sampling *state = sluice_sample(0);
 
-    if (!sample_interval)
-        return;
-    state = bpf_map_lookup_elem(&sampling, &zero);
-    if (state && sluice_sample_due(state, sample_interval, 0))
+    if (state)
         l4lb_submit_sample(packet, verdict, service, state->seen);
 }

@@ -5,21 +5,6 @@
 
 #include "rules.h"
 
-/* ns from sample to sample of a CPU, 0 for none. Set before load. */
-const volatile __u64 sample_interval = 0;
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct sluice_sampling);
-} sampling SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 1 << 20);
-} samples SEC(".maps");
-
 static __attribute__((noinline)) int dos_submit_sample(struct dos_way *way, __u32 reason, __u64 seen)
 {
     const struct dos_walk *walk = &way->walk;
@@ -47,12 +32,8 @@ static __attribute__((noinline)) int dos_submit_sample(struct dos_way *way, __u3
 /* Samples a packet if its turn has come, or a rule has drawn it. Never more than was asked for. */
 static __always_inline void dos_sample(struct dos_way *way, __u32 reason)
 {
-    __u32 zero = 0;
-    struct sluice_sampling *state;
+    const struct sluice_sampling *state = sluice_sample(way->walk.sampled);
 
-    if (!sample_interval)
-        return;
-    state = bpf_map_lookup_elem(&sampling, &zero);
-    if (state && sluice_sample_due(state, sample_interval, way->walk.sampled))
+    if (state)
         dos_submit_sample(way, reason, state->seen);
 }

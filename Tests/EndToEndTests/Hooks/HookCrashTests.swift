@@ -69,7 +69,7 @@ extension EndToEnd {
             }
         }
 
-        /// All of them, some 600: `SLUICE_SWEEP=all` in the environment.
+        /// All of them, some 700: `SLUICE_SWEEP=all` in the environment, or those of the hooks that it names.
         static let sweep = HookCase.all.flatMap { row in
             Action.allCases.flatMap { action in
                 action.points(at: row).map { Crash(row: row, action: action, point: $0) }
@@ -79,9 +79,10 @@ extension EndToEnd {
         /// Else where roots are put on and taken off, once for each way of it, and of each other hook one step, another one
         /// each time.
         static let crashes =
-            ProcessInfo.processInfo.environment["SLUICE_SWEEP"] == "all"
-            ? sweep
-            : HookCase.usual.enumerated().flatMap { index, row in
+            ProcessInfo.processInfo.environment["SLUICE_SWEEP"].map { named in
+                sweep.filter { named == "all" || named.components(separatedBy: ",").contains($0.row.testDescription) }
+            }
+            ?? HookCase.usual.enumerated().flatMap { index, row in
                 let own = sweep.filter { $0.row.testDescription == row.testDescription }
                 return HookCase.attachments.contains(row.testDescription)
                     ? own.filter { [.linkAttached, .linkDetached].contains($0.point) } : [own[index * 7 % own.count]]

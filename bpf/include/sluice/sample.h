@@ -6,17 +6,13 @@
 
 /*
  * Which packets become samples: so many a second of each CPU and no more, whatever comes, and none that could be
- * foreseen. The stage has a value of this struct for each CPU, and calls sluice_sample_due for each packet:
- *
- *     struct {
- *         __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
- *         __uint(max_entries, 1);
- *         __type(key, __u32);
- *         __type(value, struct sluice_sampling);
- *     } sampling SEC(".maps");
- *
- * A sample that says `seen` and its CPU stands for the packets since that CPU's last one.
+ * foreseen. The stage asks sluice_sample for each packet, and puts what it has to say into the ring `samples`. A sample
+ * that says `seen` and its CPU stands for the packets since that CPU's last one.
  */
+
+/* ns from sample to sample of a CPU, 0 for none. Set before load. */
+const volatile __u64 sample_interval = 0;
+
 struct sluice_sampling {
     __u64 seen;
     /* Which packet is the next sample. */
@@ -28,6 +24,19 @@ struct sluice_sampling {
     /* When the next one conforms. */
     __u64 due;
 };
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct sluice_sampling);
+} sampling SEC(".maps");
+
+/* Whoever reads it may be behind: what is lost then are samples, never packets. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 20);
+} samples SEC(".maps");
 
 #define SLUICE_SAMPLE_GAP_MAX (1u << 20)
 /* That many at once, after a pause. */
@@ -53,10 +62,7 @@ static __always_inline void sluice_next_sample(struct sluice_sampling *state, __
     state->next = state->seen + 1 + (gap * 2 * bpf_get_prandom_u32() >> 32);
 }
 
-/*
- * Whether a packet is to be a sample: its turn has come, or it is `wanted` for reasons of the stage's own. Never more
- * than one each `interval`, in ns.
- */
+/* Whether a packet is to be a sample; see sluice_sample. */
 static __always_inline int sluice_sample_due(struct sluice_sampling *state, __u64 interval, int wanted)
 {
     __u64 now;
@@ -73,4 +79,19 @@ static __always_inline int sluice_sample_due(struct sluice_sampling *state, __u6
         return 0;
     state->due = (state->due < now ? now : state->due) + interval;
     return 1;
+}
+
+/*
+ * The CPU's state if a packet is to be a sample: its turn has come, or it is `wanted` for reasons of the stage's own.
+ * Else NULL. Never more than one each `sample_interval`.
+ */
+static __always_inline const struct sluice_sampling *sluice_sample(int wanted)
+{
+    struct sluice_sampling *state;
+    __u32 zero = 0;
+
+    if (!sample_interval)
+        return NULL;
+    state = bpf_map_lookup_elem(&sampling, &zero);
+    return state && sluice_sample_due(state, sample_interval, wanted) ? state : NULL;
 }

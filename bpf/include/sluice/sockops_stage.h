@@ -4,8 +4,8 @@
 /*
  * A stage at `sockops:PATH`, begun by SLUICE_SOCKOPS_STAGE(name): something happens to a TCP connection of the cgroup.
  * `ctx` is a struct bpf_sock_ops; what the kernel asked for is answered in ctx->reply. That is the same word as
- * ctx->args[0]: it has the event's first argument, or 0, until a stage writes it. SLUICE_PASS ends the walk; SLUICE_DROP
- * does too, and the kernel takes no answer.
+ * ctx->args[0]: it has the event's first argument, or 0, until a stage writes it. SLUICE_PASS ends the walk;
+ * SLUICE_DROP does too, and the kernel takes no answer.
  */
 
 #include <linux/bpf.h>

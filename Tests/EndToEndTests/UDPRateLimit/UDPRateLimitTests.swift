@@ -37,7 +37,7 @@ extension EndToEnd {
         }
 
         /// The first of 30,000 addresses gets twenty times what it may; and each of the others all that is sent to it.
-        @Test(arguments: hooks, [UDPSite.firstV4, UDPSite.firstV6])
+        @Test(arguments: zip(hooks, [UDPSite.firstV4, UDPSite.firstV6]))
         func aFloodAtOneAddressCostsTheOthersNothing(kind: HookKind, first: String) async throws {
             try await UDPSite.run(kind) { udp in
                 let rate = 500

@@ -66,6 +66,12 @@ public struct PlanContext: Codable, Sendable, Equatable {
 extension PlanContext {
     /// The kind of the hook; nil when a plugin is asked by hand for one that is none.
     public var kind: HookKind? { HookKind(of: hook) }
+
+    /// The interface of the hook, in the network namespace that it is in; nil at hooks of other places.
+    public var interface: String? {
+        guard kind?.place == .interface, let colon = hook.firstIndex(of: ":") else { return nil }
+        return String(hook[hook.index(after: colon)...].prefix { $0 != "@" })
+    }
 }
 
 extension PlanContext {

@@ -192,6 +192,10 @@ struct ConfigurationTests {
             }, "pools[0].check.to: of type dns goes through the tunnel to a VIP"
         ),
         (
+            "ports that take a privilege", { $0.director.checkPorts = .all },
+            "director.check-ports: all: expected ports of 1024 and above"
+        ),
+        (
             "fewer ports than checks",
             {
                 $0.pools[0].check = HealthCheck(.tcp, port: 80)

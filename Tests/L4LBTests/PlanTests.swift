@@ -39,7 +39,7 @@ struct PlanTests {
         }
         #expect(way(1).source?.address == "192.0.2.10" && way(1).source?.ports == 61000...61002)
         #expect(way(3).source?.ports == 61003...61005 && way(4).source?.ports == 61006...61008)
-        #expect(way(4).destination == "192.0.2.14" && way(4).asked == "198.51.100.10" && way(4).segment == 1420)
+        #expect(way(4).destination == "192.0.2.14" && way(4).asked == "198.51.100.10" && way(4).source?.segment == 1420)
         // Its own VIP, through no tunnel.
         #expect(way(2).destination == "198.51.100.10" && way(2).source == nil)
         let plans = [try configuration.plan(), try configuration.checksPlan()]
@@ -51,7 +51,7 @@ struct PlanTests {
         #expect(CheckPorts(configuration).ports == nil)
         #expect(
             try configuration.checksPlan().summary == [
-                "warning: no health check is of a VIP (`to: vip`): all goes on as it is"
+                "warning: no health check by TCP goes through the tunnel (`to: vip`): all goes on as it is"
             ])
     }
 

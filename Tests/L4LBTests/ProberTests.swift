@@ -72,7 +72,7 @@ struct ProberTests {
 
     @Test func aConnectionIsWell() async throws {
         let server = try Loopback(SOCK_STREAM, on: "127.0.0.1")
-        let prober = StreamProber(Configuration(), group: Self.group)
+        let prober = StreamProber(Configuration(), interface: nil, group: Self.group)
         #expect(await prober.fault(of: target(), check(.tcp, server.port)) == nil)
         server.stop()
         let refused = await prober.fault(of: target(), check(.tcp, server.port))
@@ -84,7 +84,7 @@ struct ProberTests {
         // Its queue is full, so that further connections are not answered.
         let server = try Loopback(SOCK_STREAM, on: "127.0.0.1")
         listen(server.descriptor, 0)
-        let prober = StreamProber(Configuration(), group: Self.group)
+        let prober = StreamProber(Configuration(), interface: nil, group: Self.group)
         let began = ContinuousClock.now
         var faults: [String?] = []
         for _ in 0..<4 { faults.append(await prober.fault(of: target(), check(.http, server.port))) }
@@ -113,7 +113,7 @@ struct ProberTests {
         var check = check(.http, server.port)
         check.path = "/health?full"
         check.host = "www.example.org"
-        let found = await StreamProber(Configuration(), group: Self.group).fault(of: target(), check)
+        let found = await StreamProber(Configuration(), interface: nil, group: Self.group).fault(of: target(), check)
         if let fault { #expect(found?.hasPrefix(fault) ?? false, "\(found ?? "well")") } else { #expect(found == nil) }
         let request = asked.withLock(\.self)
         #expect(request.hasPrefix("GET /health?full HTTP/1.1\r\n") && request.contains("Host: www.example.org\r\n"))
@@ -144,7 +144,7 @@ struct ProberTests {
         let server = try openssl(
             "s_server", "-accept", "127.0.0.1:\(free.port)", "-cert", "certificate.pem", "-key", "key.pem", "-www")
         defer { server.terminate() }
-        let prober = StreamProber(Configuration(), group: Self.group)
+        let prober = StreamProber(Configuration(), interface: nil, group: Self.group)
         var check = check(.https, free.port)
         check.host = "www.example.org"
         check.timeout = Interval(milliseconds: 2000)

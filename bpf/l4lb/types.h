@@ -206,13 +206,12 @@ struct l4lb_member {
     __u32 server;
 };
 
-/* What is checked from a source port, see `checks`. Both addresses are of one family. */
+/* What is checked from a source port, see `checks`. */
 struct l4lb_check {
     struct l4lb_address server;
     struct l4lb_address vip;
     __be16 port; /* of the service */
-    __u8 family; /* 4 or 6; 0: nothing */
-    __u8 reserved;
+    __u16 reserved;
     __u32 reserved2;
 };
 

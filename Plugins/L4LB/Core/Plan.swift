@@ -10,7 +10,7 @@ extension Configuration {
         let checks = CheckPorts(self)
         let summary =
             checks.ports.map { "health checks from ports \($0.lowerBound)-\($0.upperBound) go through the tunnel" }
-            ?? "warning: no health check is of a VIP (`to: vip`): all goes on as it is"
+            ?? "warning: no health check by TCP goes through the tunnel (`to: vip`): all goes on as it is"
         return StagePlan(
             object: "checks.bpf.o", program: "l4lb_checks",
             constants: checks.constants.merging(tunnel) { one, _ in one },

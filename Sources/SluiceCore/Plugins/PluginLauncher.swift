@@ -4,7 +4,7 @@ internal import Glibc
 internal import Subprocess
 internal import SystemPackage
 
-/// How a plugin's process is started: by util-linux's `setpriv` and `prlimit`, as swift-subprocess runs nothing of its
+/// How a plugin's process is started: by util-linux's `setpriv`, `prlimit` and, elsewhere, `nsenter`, as swift-subprocess runs nothing of its
 /// own between fork and exec. Together they cost about 2.5 ms.
 ///
 /// As root this needs the capabilities `CAP_SETUID`, `CAP_SETGID`, `CAP_SETPCAP`, and `CAP_KILL` to end it.
@@ -13,9 +13,14 @@ struct PluginLauncher: Sendable {
     /// Nil to run it as this process's own user.
     let user: PluginUser?
 
-    /// - Parameter isRun: Whether it stays; then its processor time is not limited.
-    func configuration(of plugin: InstalledPlugin, isRun: Bool) -> Subprocess.Configuration {
-        var arguments = ["--no-new-privs", "--inh-caps=-all", "--pdeathsig=KILL"]
+    /// - Parameters:
+    ///   - isRun: Whether it stays; then its processor time is not limited.
+    ///   - netns: The network namespace it is in; nil for this process's own. Takes `CAP_SYS_ADMIN`.
+    func configuration(of plugin: InstalledPlugin, isRun: Bool, netns: String? = nil) -> Subprocess.Configuration {
+        var arguments = netns.map { ["/usr/bin/nsenter", "--net=\($0)", "--"] } ?? []
+        arguments += [
+            "/usr/bin/setpriv", "--no-new-privs", "--inh-caps=-all", "--pdeathsig=KILL",
+        ]
         if let user {
             arguments += [
                 "--reuid=\(user.uid)", "--regid=\(user.gid)", "--clear-groups", "--bounding-set=-all",
@@ -36,7 +41,7 @@ struct PluginLauncher: Sendable {
             .send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .milliseconds(1))
         ]
         return Subprocess.Configuration(
-            executable: .path("/usr/bin/setpriv"), arguments: Arguments(arguments),
+            executable: .path(FilePath(arguments[0])), arguments: Arguments(Array(arguments.dropFirst())),
             environment: .custom(["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"]),
             workingDirectory: FilePath(plugin.path), platformOptions: options)
     }

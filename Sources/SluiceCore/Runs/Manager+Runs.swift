@@ -84,7 +84,7 @@ extension Manager {
             plugin: InstalledPlugin(name: want.plugin.name, version: version, path: artifacts.path(want.artifact)),
             configuration: want.config,
             context: PlanContext(now: key.hook, stage: key.stage),
-            generation: want.generation, runner: plugins.runner,
+            generation: want.generation, runner: plugins.runner, netns: key.hook.netns,
             log: { logger.info("\($0)", metadata: ["hook": "\(key.hook)", "stage": "\(key.stage)"]) },
             services: RunSession.Services(
                 update: { [weak self] map, entries in try await self?.update(key, map: map, entries: entries) },

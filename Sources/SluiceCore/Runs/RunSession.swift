@@ -33,6 +33,7 @@ public final class RunSession: Sendable {
     private let plugin: InstalledPlugin
     private let parameters: PlanParameters
     private let launcher: PluginLauncher
+    private let netns: String?
     private let restarts: Backoff
     private let services: Services
     private let patience: Duration
@@ -71,16 +72,19 @@ public final class RunSession: Sendable {
 
     /// - Parameters:
     ///   - generation: The live generation.
+    ///   - netns: The network namespace that its processes are in; nil for this process's own.
     ///   - patience: How long an answer may take.
     ///   - log: Gets a line for each message of the plugin and each restart.
     public init(
         plugin: InstalledPlugin, configuration: JSON, context: PlanContext, generation: Int, runner: PluginRunner,
-        restarts: Backoff = Backoff(), patience: Duration = .seconds(5), log: @escaping @Sendable (String) -> Void,
+        netns: String? = nil, restarts: Backoff = Backoff(), patience: Duration = .seconds(5),
+        log: @escaping @Sendable (String) -> Void,
         services: Services
     ) {
         self.plugin = plugin
         parameters = PlanParameters(configuration: configuration, context: context)
         launcher = PluginLauncher(limits: runner.limits, user: runner.user)
+        self.netns = netns
         self.restarts = restarts
         self.log = log
         self.patience = patience
@@ -171,7 +175,7 @@ public final class RunSession: Sendable {
         }
         do {
             let result = try await Subprocess.run(
-                launcher.configuration(of: plugin, isRun: true), input: .inputWriter, output: .sequence,
+                launcher.configuration(of: plugin, isRun: true, netns: netns), input: .inputWriter, output: .sequence,
                 error: .sequence
             ) { execution in
                 await converse(execution, feed: feed)

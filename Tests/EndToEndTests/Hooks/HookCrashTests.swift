@@ -88,6 +88,9 @@ extension EndToEnd {
                     ? own.filter { [.linkAttached, .linkDetached].contains($0.point) } : [own[index * 7 % own.count]]
             }
 
+        /// Not even when a hook's name is mistyped.
+        @Test func thereAreSome() { #expect(!Self.crashes.isEmpty) }
+
         @Test(arguments: crashes)
         func killedAtEveryStep(_ crash: Crash) async throws {
             try await HookSite.run(crash.row) { hooks in

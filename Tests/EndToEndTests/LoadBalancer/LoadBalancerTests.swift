@@ -54,6 +54,40 @@ extension EndToEnd {
             }
         }
 
+        /// Checks are made where the hook is, not where the daemon is.
+        @Test func serversAreCheckedFromTheHooksNamespace() async throws {
+            try await Lab.run { lab in
+                let site = try Site(lab, plugins: ["l4lb-1_1"])
+                // Of which nobody else has heard.
+                try lab.ip(["addr add 10.77.0.1/32 dev lo", "link set lo up"], netns: "client")
+                let server = try lab.inNamespace("client") { try ListeningSocket(on: "10.77.0.1", 8080) }
+                try site.start()
+                try site.apply(
+                    """
+                    chains:
+                      - hook: xdp:client0@client
+                        stages:
+                          - name: lb
+                            plugin: l4lb
+                            config:
+                              director: { source-v4: \(Site.client) }
+                              servers: [{ name: edge1, id: 1, address: 10.77.0.1 }]
+                              pools:
+                                - name: web
+                                  servers: [edge1]
+                                  entries: 256
+                                  check: { type: tcp, port: 8080, interval: 200ms, timeout: 200ms }
+                              services: [{ name: http, vip: 198.51.100.10, protocol: tcp, port: 80, pool: web }]
+                    """)
+                try lab.until("the server is well") {
+                    let rows: [[String: JSONValue]] = try site.decode(
+                        site.must("stats", "xdp:client0@client", "--stage", "lb", "--top", "checks", "-o", "json"))
+                    return rows.map { $0["state"] } == [.string("up")]
+                }
+                withExtendedLifetime(server) {}
+            }
+        }
+
         /// To the version that takes samples, back, and to samples.
         @Test func anUpgradeKeepsWhatWasSaidAndBringsSamples() async throws {
             try await Lab.run { lab in

@@ -88,7 +88,9 @@ private struct TwoMachines {
     var director: String { spec("[xdp, tc-egress]", "edge0", source: 0, local: "edge1") }
 
     private func spec(_ hooks: String, _ interface: String, source: Int, local: String) -> String {
-        let checks = [(80, "http, path: /health"), (443, "https"), (8080, "tcp")]
+        // Of more than a segment, which only together fit no tunnel.
+        let path = "/health?" + String(repeating: "x", count: 3500)
+        let checks = [(80, "http, path: \(path)"), (443, "https, path: \(path)"), (8080, "tcp")]
         let interval = "\(200 * Lab.patience)ms"
         let pools = checks.map { port, type in
             """

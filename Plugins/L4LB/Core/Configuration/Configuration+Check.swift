@@ -35,6 +35,9 @@ extension Configuration {
         let poolNames = Set(pools.map(\.name))
         for (index, service) in services.enumerated() { try check(service, poolNames, at: "services[\(index)]") }
         try checkMTU()
+        guard director.checkPorts.first >= 1024 else {
+            throw StageError("\(director.checkPorts): expected ports of 1024 and above", at: "director.check-ports")
+        }
         let (checks, ports) = (CheckPorts(self).count, director.checkPorts.count)
         guard checks <= ports else {
             throw StageError(

@@ -29,7 +29,7 @@ public struct HealthCheck: Codable, Sendable, Equatable {
     public var port: UInt16
     /// Of ``Kind/http`` and ``Kind/https``.
     public var path: String
-    /// What the Host header says; the server's address unless given.
+    /// What the Host header says; the address that is asked unless given.
     public var host: String?
     public var status: ClosedRange<Int>
     /// The name whose address ``Kind/dns`` asks for.

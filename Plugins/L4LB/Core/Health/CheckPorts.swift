@@ -18,12 +18,19 @@ struct CheckPorts {
     /// How a check's connection is made.
     struct Way {
         var destination: IPAddress
-        /// Where it comes from; nil leaves that to the kernel.
-        var source: (address: IPAddress, ports: ClosedRange<UInt16>)?
         /// What clients would have asked for.
         var asked: IPAddress
+        /// Nil leaves it to the kernel.
+        var source: Source?
+    }
+
+    /// Where a connection comes from that goes through the tunnel.
+    struct Source {
+        var address: IPAddress
+        /// Any of these.
+        var ports: ClosedRange<UInt16>
         /// The longest segment that fits the tunnel, without headers.
-        var segment: Int?
+        var segment: Int
     }
 
     /// So many for each, where there are so many: a server may not be through with the connection before.
@@ -79,8 +86,9 @@ struct CheckPorts {
         let first = director.checkPorts.first + UInt16(place * portsOfEach)
         let headers = vip.isIPv4 ? 40 + 40 : 60 + 60
         return Way(
-            destination: target.address, source: (source, first...first + UInt16(portsOfEach - 1)), asked: vip,
-            segment: director.mtu - headers)
+            destination: target.address, asked: vip,
+            source: Source(
+                address: source, ports: first...first + UInt16(portsOfEach - 1), segment: director.mtu - headers))
     }
 
     // MARK: What the programs know
@@ -100,7 +108,6 @@ struct CheckPorts {
                 var value = Bytes(check.server.address.mapped)
                 value.raw += check.vip.mapped
                 value.append(bigEndian: check.port)
-                value.append(UInt8(check.vip.isIPv4 ? 4 : 6))
                 value.pad(to: 40)
                 return MapEntry(key: Bytes(number: UInt32(place * portsOfEach + port)), value: value)
             }

@@ -42,10 +42,11 @@ public actor HealthWatch {
     private static let pace = Duration.milliseconds(100)
     private static let pause = Duration.seconds(2)
 
-    public init(_ configuration: Configuration, effects: Effects) {
+    /// - Parameter interface: That of the stage's hook.
+    public init(_ configuration: Configuration, interface: String?, effects: Effects) {
         // Of this process, to its end.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let streams = StreamProber(configuration, group: group)
+        let streams = StreamProber(configuration, interface: interface, group: group)
         let tunnels = TunnelProber(configuration, group: group)
         self.init(configuration, effects: effects) { target, check in
             check.kind == .dns ? await tunnels.fault(of: target, check) : await streams.fault(of: target, check)

@@ -23,14 +23,19 @@ struct CheckTarget: Sendable {
 struct StreamProber: Sendable {
     let group: MultiThreadedEventLoopGroup
     private let ports: CheckPorts
+    private let interface: String?
     private let tls: Result<NIOSSLContext, any Error>
 
-    init(_ configuration: Configuration, group: MultiThreadedEventLoopGroup) {
+    /// - Parameter interface: By which packets go into the tunnel and come back; nil for any.
+    init(_ configuration: Configuration, interface: String?, group: MultiThreadedEventLoopGroup) {
         self.group = group
+        self.interface = interface
         ports = CheckPorts(configuration)
         var configuration = TLSConfiguration.makeClientConfiguration()
         // It is asked whether the server answers, by its address; not who it is.
         configuration.certificateVerification = .none
+        // Nobody waits for a server's farewell, and the port is soon used again.
+        configuration.shutdownTimeout = .milliseconds(10)
         tls = Result { [configuration] in try NIOSSLContext(configuration: configuration) }
     }
 
@@ -45,12 +50,7 @@ struct StreamProber: Sendable {
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture { try prepare(channel, way, check, promise) }
                 }
-            if let (source, ports) = way.source {
-                bootstrap = try bootstrap.from(source, ports)
-            }
-            if let segment = way.segment {
-                bootstrap = bootstrap.channelOption(.tcpOption(.init(rawValue: TCP_MAXSEG)), value: segment)
-            }
+            if let source = way.source { bootstrap = try bootstrap.from(source) }
             let deadline = promise.futureResult.eventLoop.scheduleTask(in: timeout) {
                 promise.fail(CheckError("does not answer within \(check.timeout)"))
             }
@@ -78,9 +78,15 @@ extension StreamProber {
     private func prepare(
         _ channel: any Channel, _ way: CheckPorts.Way, _ check: HealthCheck, _ promise: EventLoopPromise<Void>
     ) throws {
-        // A port comes round again in seconds: a connection must not live on in TIME_WAIT.
         if way.source != nil, let provider = channel as? any SocketOptionProvider {
+            // A port comes round again in seconds: a connection must not live on in TIME_WAIT.
             provider.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { promise.fail($0) }
+            // By another one the packets would go past the tunnel, and find the server well (Linux 5.7).
+            if let interface {
+                provider.bind(to: interface).whenFailure {
+                    promise.fail(CheckError("cannot check by interface \(interface): \($0.fault)"))
+                }
+            }
         }
         guard check.kind.isHTTP else { return }
         let pipeline = channel.pipeline.syncOperations
@@ -111,11 +117,21 @@ extension Error {
 }
 
 extension ClientBootstrap {
-    /// Connects from one of these ports.
-    fileprivate func from(_ address: IPAddress, _ ports: ClosedRange<UInt16>) throws -> ClientBootstrap {
-        let port = Int(ports.randomElement() ?? ports.lowerBound)
+    fileprivate func from(_ source: CheckPorts.Source) throws -> ClientBootstrap {
+        let port = Int(source.ports.randomElement() ?? source.ports.lowerBound)
         return try channelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(to: SocketAddress(ipAddress: address.description, port: port))
+            .channelOption(.tcpOption(.init(rawValue: TCP_MAXSEG)), value: source.segment)
+            .bind(to: SocketAddress(ipAddress: source.address.description, port: port))
+    }
+}
+
+extension SocketOptionProvider {
+    /// `SO_BINDTODEVICE`.
+    fileprivate func bind(to interface: String) -> EventLoopFuture<Void> {
+        // IFNAMSIZ bytes, of which the last is 0.
+        var name: (UInt64, UInt64) = (0, 0)
+        withUnsafeMutableBytes(of: &name) { $0.copyBytes(from: interface.utf8.prefix(15)) }
+        return unsafeSetSocketOption(level: .socket, name: .init(rawValue: SO_BINDTODEVICE), value: name)
     }
 }
 

@@ -22,7 +22,7 @@ public actor LiveRun: LiveWork {
         self.session = session
         self.samples = samples
         health = HealthWatch(
-            configuration,
+            configuration, interface: session.context.interface,
             effects: HealthWatch.Effects(
                 change: { try await session.change($0, reason: $1) }, log: { session.log($0) }))
     }

@@ -59,6 +59,7 @@ enum L4LBBench {
             ("with echo", "icmp-echo: true"), ("with a port range", "range"), ("with QUIC elsewhere", "quic"),
             ("with 512 services", "many"), ("with the redirector", "local: edge1"),
             ("with 1,000 samples a second", "sample: {packets-per-second: 1000}"),
+            ("with checks through the tunnel", "checks"),
         ]
         var figures: [Figure] = []
         for (name, option) in cases {
@@ -170,7 +171,8 @@ enum L4LBBench {
             add("  - {name: edge\(number), id: \(number), address: 10.9.0.\(number)}")
         }
         let names = (1...servers).map { "edge\($0)" }.joined(separator: ", ")
-        add("pools: [{name: web, servers: [\(names)], encapsulation: \(encapsulation)}]")
+        let check = option == "checks" ? ", check: {type: tcp, port: 80, to: vip}" : ""
+        add("pools: [{name: web, servers: [\(names)], encapsulation: \(encapsulation)\(check)}]")
         add("services:")
         add("  - {name: http, vip: \(vip), protocol: tcp, port: 80, pool: web}")
         if option == "range" { add("  - {name: range, vip: \(vip), protocol: tcp, port: 8000-8100, pool: web}") }

@@ -12,6 +12,8 @@ struct CheckTunnelTests {
     private struct Site {
         let stage: StageUnderTest
         let isIPv4: Bool
+        /// One of each server.
+        let ports: [UInt16]
         var source: IPAddress { isIPv4 ? "192.0.2.10" : "2001:db8::10" }
         var servers: [IPAddress] { isIPv4 ? ["192.0.2.11", "192.0.2.12"] : ["2001:db8::11", "2001:db8::12"] }
         var vip: IPAddress { isIPv4 ? "198.51.100.10" : "2001:db8:1::10" }
@@ -20,12 +22,16 @@ struct CheckTunnelTests {
         init(isIPv4: Bool) throws {
             self.isIPv4 = isIPv4
             var configuration = Configuration.sample(servers: 2)
-            configuration.director.checkPorts = PortRange(61000, 61001)
+            configuration.director.checkPorts = PortRange(61000, 61003)
             configuration.pools[0].check = HealthCheck(.http, port: 80)
             configuration.pools[0].check?.to = .vip
             if !isIPv4 {
                 configuration.servers[0].address = "2001:db8::11"
                 configuration.servers[1].address = "2001:db8::12"
+            }
+            let checks = CheckPorts(configuration)
+            ports = configuration.servers.map {
+                checks.way(to: CheckTarget(pool: "web", server: $0.name, address: $0.address)).source!.ports[0]
             }
             stage = try StageUnderTest(
                 configuration.checksPlan(), at: .tcEgress, objects: StageUnderTest.objects(of: "l4lb-1_1"))
@@ -56,7 +62,7 @@ struct CheckTunnelTests {
     func goToTheVIPThroughTheTunnel(isIPv4: Bool, payload: Int) throws {
         let site = try Site(isIPv4: isIPv4)
         for (place, server) in site.servers.enumerated() {
-            let sent = site.segment(61000 + UInt16(place), to: server, payload: payload)
+            let sent = site.segment(site.ports[place], to: server, payload: payload)
             #expect(site.isSound(sent[14...]))
             let outcome = try site.stage.run(sent)
             let frame = outcome.packet
@@ -74,7 +80,7 @@ struct CheckTunnelTests {
             #expect(site.isSound(inner))
             #expect(
                 Array(inner)
-                    == Array(site.segment(61000 + UInt16(place), to: site.vip, payload: payload).dropFirst(14)))
+                    == Array(site.segment(site.ports[place], to: site.vip, payload: payload).dropFirst(14)))
         }
         #expect(try site.stage.counter("checks", "tunnelled") == 2)
         #expect(try site.stage.counter("checks", "lost") == 0)
@@ -83,15 +89,17 @@ struct CheckTunnelTests {
     @Test(arguments: [true, false])
     func allElseGoesItsWay(isIPv4: Bool) throws {
         let site = try Site(isIPv4: isIPv4)
-        let (server, other) = (site.servers[0], site.servers[1])
+        let (server, other, port) = (site.servers[0], site.servers[1], site.ports[0])
+        let free = try #require((61000...61003).first { !site.ports.contains($0) })
         let frames = [
-            site.segment(60999, to: server), site.segment(61002, to: server), site.segment(61000, to: other),
-            site.segment(61000, to: site.vip), site.segment(61000, to: server, 443),
-            site.segment(from: other, 61000, to: server),
-            Array(site.segment(61000, to: server).prefix(isIPv4 ? 50 : 70)),
+            site.segment(60999, to: server), site.segment(61004, to: server), site.segment(free, to: server),
+            site.segment(port, to: other),
+            site.segment(port, to: site.vip), site.segment(port, to: server, 443),
+            site.segment(from: other, port, to: server),
+            Array(site.segment(port, to: server).prefix(isIPv4 ? 50 : 70)),
             Packet.bytes(
                 .ethernet(), isIPv4 ? .ipv4(from: site.source, to: server) : .ipv6(from: site.source, to: server),
-                .udp(from: 61000, to: 80), .payload(33)),
+                .udp(from: port, to: 80), .payload(33)),
             Packet.bytes([.ethernet(), .arp(sender: "192.0.2.1", target: "192.0.2.2")]),
         ]
         for (index, frame) in frames.enumerated() {

@@ -25,34 +25,59 @@ struct PlanTests {
         }
     }
 
-    /// By its source port each is known, to both programs; what they know is the same.
-    @Test func checksThroughTheTunnelHavePortsOfTheirOwn() throws {
-        var configuration = Configuration.sample()
-        configuration.local = "edge2"
+    private func checked(servers: Int, from ports: PortRange = Director.standardCheckPorts) -> Configuration {
+        var configuration = Configuration.sample(servers: servers)
+        configuration.director.checkPorts = ports
         configuration.pools[0].check = HealthCheck(.http, port: 80)
         configuration.pools[0].check?.to = .vip
-        configuration.director.checkPorts = PortRange(61000, 61009)
-        let ports = CheckPorts(configuration)
-        func way(_ number: Int) -> CheckPorts.Way {
-            let server = configuration.servers[number - 1]
-            return ports.way(to: CheckTarget(pool: "web", server: server.name, address: server.address))
-        }
-        #expect(way(1).source?.address == "192.0.2.10" && way(1).source?.ports == 61000...61002)
-        #expect(way(3).source?.ports == 61003...61005 && way(4).source?.ports == 61006...61008)
-        #expect(way(4).destination == "192.0.2.14" && way(4).asked == "198.51.100.10" && way(4).source?.segment == 1420)
+        return configuration
+    }
+
+    private func way(_ server: Server, _ configuration: Configuration) -> CheckPorts.Way {
+        CheckPorts(configuration).way(to: CheckTarget(pool: "web", server: server.name, address: server.address))
+    }
+
+    /// By its source port each is known, to both programs; what they know is the same.
+    @Test func checksThroughTheTunnelHavePortsOfTheirOwn() throws {
+        var configuration = checked(servers: 4, from: PortRange(61000, 61063))
+        configuration.local = "edge2"
+        let ways = configuration.servers.map { way($0, configuration) }
+        #expect(ways.map { $0.source?.ports.count } == [8, nil, 8, 8])
+        let ports = ways.flatMap { $0.source?.ports ?? [] }
+        #expect(Set(ports).count == 24 && ports.allSatisfy { (61000...61063).contains($0) })
+        #expect(ways[3].destination == "192.0.2.14" && ways[3].asked == "198.51.100.10")
+        #expect(ways[3].source?.address == "192.0.2.10" && ways[3].source?.segment == 1420)
         // Its own VIP, through no tunnel.
-        #expect(way(2).destination == "198.51.100.10" && way(2).source == nil)
+        #expect(ways[1].destination == "198.51.100.10")
         let plans = [try configuration.plan(), try configuration.checksPlan()]
-        #expect(plans[0].constants["check_count"] == .integer(9) && plans[1].constants["check_count"] == .integer(9))
-        #expect(plans[0].maps["checks"] == plans[1].maps["checks"] && plans[0].maps["checks"]?.entries.count == 9)
+        #expect(plans.allSatisfy { $0.constants["check_first"] == .integer(61000) })
+        #expect(plans.allSatisfy { $0.constants["check_count"] == .integer(64) })
+        #expect(plans[0].maps["checks"] == plans[1].maps["checks"])
+        let keys = try #require(plans[0].maps["checks"]).entries.map { $0.key.number(at: 0) as UInt32 }
+        #expect(Set(keys) == Set(ports.map { UInt32($0 - 61000) }))
         #expect(plans[0].runs == true && plans[1].runs == false)
         // Without such checks there are none.
         configuration.pools[0].check?.to = .server
-        #expect(CheckPorts(configuration).ports == nil)
+        #expect(try configuration.checksPlan().constants["check_count"] == .integer(0))
         #expect(
             try configuration.checksPlan().summary == [
                 "warning: no health check by TCP goes through the tunnel (`to: vip`): all goes on as it is"
             ])
+        // One each, if there are no more.
+        let few = checked(servers: 4, from: PortRange(65532, 65535))
+        #expect(Set(few.servers.flatMap { way($0, few).source?.ports ?? [] }) == Set(65532...65535))
+    }
+
+    /// A canary, or whoever's hooks flip one after the other, has checks that others know little of.
+    @Test func aServerMoreMovesHardlyAnyPort() {
+        let (before, after) = (checked(servers: 200), checked(servers: 201))
+        var lost: [Int] = []
+        for server in before.servers {
+            let (old, new) = (way(server, before).source!.ports, way(server, after).source!.ports)
+            #expect(old.count == 8 && new.count == 8)
+            lost.append(Set(old).subtracting(new).count)
+        }
+        #expect(lost.max()! <= 2 && lost.reduce(0, +) <= 20, "\(lost)")
     }
 
     /// Random flows, states and weights: the program sends each where `explain` says that it does.

@@ -234,12 +234,14 @@ extension SeededGenerator {
         let servers = configuration.servers.filter {
             $0.address.isIPv4 == isIPv4 && (pool?.servers.contains($0.name) ?? true)
         }
-        let server = servers.randomElement(using: &self)?.address
+        let server = servers.randomElement(using: &self)
         let (source, to) =
             isIPv4 ? (director.sourceV4!, "10.0.0.1" as IPAddress) : (director.sourceV6!, "2a00::1" as IPAddress)
-        let from = chance(0.5) ? vip(configuration, isIPv4: isIPv4) : server ?? to
-        let ports = director.checkPorts
-        let port = chance(0.9) ? ports.first + number(0...UInt16(min(30, ports.last - ports.first))) : number(1...65535)
+        let from = chance(0.5) ? vip(configuration, isIPv4: isIPv4) : server?.address ?? to
+        let checked = CheckTarget(
+            pool: pool?.name ?? "", server: server?.name ?? "", address: server?.address ?? source)
+        let ports = CheckPorts(configuration).way(to: checked).source?.ports ?? []
+        let port = (chance(0.9) ? ports.randomElement(using: &self) : nil) ?? number(1...65535)
         let ip: PacketLayer =
             isIPv4
             ? .ipv4(

@@ -210,7 +210,7 @@ struct l4lb_member {
 struct l4lb_check {
     struct l4lb_address server;
     struct l4lb_address vip;
-    __be16 port; /* of the service */
+    __be16 port; /* of the service; 0: nothing */
     __u16 reserved;
     __u32 reserved2;
 };

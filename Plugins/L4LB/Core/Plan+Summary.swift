@@ -24,10 +24,10 @@ extension Configuration {
                 + "\(pool.entries) entries\(check)"
         }
         if pools.count > Self.linesShown { lines.append("and \(pools.count - Self.linesShown) more pools") }
-        if let ports = CheckPorts(self).ports {
+        if CheckPorts(self).count > 0 {
             lines.append(
-                "checks by TCP through the tunnel are from ports \(ports.lowerBound)-\(ports.upperBound): the stage must "
-                    + "be at `tc-egress` of the interface too")
+                "checks by TCP through the tunnel are from ports \(director.checkPorts): the stage must be at `tc-egress` "
+                    + "of the interface too")
         }
         if let local { lines.append("this is server \(local): it takes packets out of tunnels") }
         if icmpEcho { lines.append("answer pings of VIPs") }

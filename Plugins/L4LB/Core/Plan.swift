@@ -9,12 +9,13 @@ extension Configuration {
         try check()
         let checks = CheckPorts(self)
         let summary =
-            checks.ports.map { "health checks from ports \($0.lowerBound)-\($0.upperBound) go through the tunnel" }
-            ?? "warning: no health check by TCP goes through the tunnel (`to: vip`): all goes on as it is"
+            checks.count > 0
+            ? "health checks from ports \(director.checkPorts) go through the tunnel"
+            : "warning: no health check by TCP goes through the tunnel (`to: vip`): all goes on as it is"
         return StagePlan(
             object: "checks.bpf.o", program: "l4lb_checks",
             constants: checks.constants.merging(tunnel) { one, _ in one },
-            maps: ["checks": Self.exactly(checks.entries)], verdicts: [.drop, .next],
+            maps: ["checks": checks.map], verdicts: [.drop, .next],
             counters: [
                 CounterTable(
                     name: "checks", map: "check_counters", columns: ["packets", "bytes"], rows: ["tunnelled", "lost"])
@@ -75,7 +76,7 @@ extension Configuration {
 
     private func maps(_ layout: ServiceLayout, _ tables: Tables) -> [String: MapPlan] {
         [
-            "checks": Self.exactly(CheckPorts(self).entries),
+            "checks": CheckPorts(self).map,
             "services_by_port": Self.exactly(layout.byPort),
             "vips": Self.exactly(layout.vips),
             "services": Self.exactly(layout.entries(tables.firstChunks)),

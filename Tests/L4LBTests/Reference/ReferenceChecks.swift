@@ -12,13 +12,11 @@ struct ReferenceChecks {
         var port: Int
     }
 
-    /// From the first port on, the same number of ports each.
-    private let checks: [Check]
-    private let first: Int
-    private let each: Int
+    private let checks: [Int: Check]
 
     init(_ configuration: Configuration) {
-        var checks: [Check] = []
+        let ports = CheckPorts(configuration)
+        var checks: [Int: Check] = [:]
         for pool in configuration.pools {
             guard let check = pool.check, check.to == .vip, check.kind != .dns else { continue }
             for name in pool.servers where name != configuration.local {
@@ -27,18 +25,14 @@ struct ReferenceChecks {
                     $0.pool == pool.name && $0.protocol == .tcp && $0.ports.contains(check.port)
                         && $0.vip.isIPv4 == server.address.isIPv4
                 }!
-                checks.append(Check(server: server.address, vip: service.vip.address, port: Int(check.port)))
+                let target = CheckTarget(pool: pool.name, server: name, address: server.address)
+                for port in ports.way(to: target).source!.ports {
+                    checks[Int(port)] = Check(
+                        server: server.address, vip: service.vip.address, port: Int(check.port))
+                }
             }
         }
         self.checks = checks
-        let ports = configuration.director.checkPorts
-        first = Int(ports.first)
-        each = checks.isEmpty ? 1 : min(8, (Int(ports.last) - first + 1) / checks.count)
-    }
-
-    func check(from port: Int) -> Check? {
-        let place = (port - first) / each
-        return port >= first && place < checks.count ? checks[place] : nil
     }
 
     /// Of a packet to the director's own address; nil for no answer to a check.
@@ -48,7 +42,7 @@ struct ReferenceChecks {
             isIPv4
             ? packet[0] == 0x45 && packet[9] == 6 && packet.number16(6) & 0x3fff == 0
             : packet[0] >> 4 == 6 && packet[6] == 6
-        guard isPlain, packet.count >= header + 20, let check = check(from: packet.number16(header + 2)),
+        guard isPlain, packet.count >= header + 20, let check = checks[packet.number16(header + 2)],
             packet.number16(header) == check.port
         else { return nil }
         let place = isIPv4 ? 12 : 8

@@ -9,10 +9,17 @@ internal import StageKit
 /// makes the VIP the server again. Both know the check by its source port, so each check has ports of its own.
 struct CheckPorts {
     private struct Check {
-        var pool: String
-        var server: Server
+        var name: Name
+        var address: IPAddress
         var vip: IPAddress
         var port: UInt16
+    }
+
+    private struct Name: Hashable {
+        var pool: String
+        var server: String
+        /// No name has a slash.
+        var hash: UInt64 { nameHash("\(pool)/\(server)") }
     }
 
     /// How a check's connection is made.
@@ -28,7 +35,7 @@ struct CheckPorts {
     struct Source {
         var address: IPAddress
         /// Any of these.
-        var ports: ClosedRange<UInt16>
+        var ports: [UInt16]
         /// The longest segment that fits the tunnel, without headers.
         var segment: Int
     }
@@ -39,6 +46,8 @@ struct CheckPorts {
     private let director: Director
     private let local: String?
     private let checks: [Check]
+    /// The places of each one's ports, from the first of all on.
+    private let places: [Name: [Int]]
     /// By pool, of those whose checks over TCP are of a VIP.
     private let vips: [String: IPAddress]
 
@@ -56,23 +65,37 @@ struct CheckPorts {
             vips[pool.name] = vip
             for name in pool.servers where name != local {
                 guard let server = servers[name] else { continue }
-                checks.append(Check(pool: pool.name, server: server, vip: vip, port: check.port))
+                let name = Name(pool: pool.name, server: name)
+                checks.append(Check(name: name, address: server.address, vip: vip, port: check.port))
             }
         }
         self.checks = checks
         self.vips = vips
+        places = Self.places(of: checks.map(\.name), in: director.checkPorts.count)
+    }
+
+    /// By hash, and not one behind the other: where checks come and go, all others keep their ports, but for one of eight
+    /// now and then, which another has taken. So generations with other checks, as of a canary, hardly disagree.
+    private static func places(of checks: [Name], in count: Int) -> [Name: [Int]] {
+        guard (1...count).contains(checks.count) else { return [:] }
+        // The fewer are taken, the fewer meet.
+        let each = max(1, min(most, count / 2 / checks.count))
+        let sorted = checks.map { (name: $0, hash: $0.hash) }.sorted { $0.hash < $1.hash }
+        var places: [Name: [Int]] = [:]
+        var taken = [Bool](repeating: false, count: count)
+        for turn in 0..<each {
+            for (name, hash) in sorted {
+                var place = Int(Mix(hash, UInt64(turn), 0).hash >> 32) % count
+                while taken[place] { place = (place + 1) % count }
+                taken[place] = true
+                places[name, default: []].append(place)
+            }
+        }
+        return places
     }
 
     /// How many checks need a port.
     var count: Int { checks.count }
-
-    private var portsOfEach: Int { checks.isEmpty ? 0 : min(Self.most, director.checkPorts.count / checks.count) }
-
-    /// All that are in use; nil for none.
-    var ports: ClosedRange<UInt16>? {
-        guard portsOfEach > 0 else { return nil }
-        return director.checkPorts.first...director.checkPorts.first + UInt16(checks.count * portsOfEach - 1)
-    }
 
     func way(to target: CheckTarget) -> Way {
         guard let vip = vips[target.pool] else {
@@ -81,36 +104,38 @@ struct CheckPorts {
         // This machine is the server: the VIP is its own.
         guard target.server != local else { return Way(destination: vip, asked: vip) }
         guard let source = director.source(for: vip),
-            let place = checks.firstIndex(where: { $0.pool == target.pool && $0.server.name == target.server })
+            let places = places[Name(pool: target.pool, server: target.server)]
         else { return Way(destination: target.address, asked: target.address) }
-        let first = director.checkPorts.first + UInt16(place * portsOfEach)
         let headers = vip.isIPv4 ? 40 + 40 : 60 + 60
         return Way(
             destination: target.address, asked: vip,
             source: Source(
-                address: source, ports: first...first + UInt16(portsOfEach - 1), segment: director.mtu - headers))
+                address: source, ports: places.map { director.checkPorts.first + UInt16($0) },
+                segment: director.mtu - headers))
     }
 
     // MARK: What the programs know
 
     var constants: [String: Constant] {
-        let ports = ports
-        return [
-            "check_first": .integer(Int64(ports?.lowerBound ?? 0)),
-            "check_count": .integer(Int64(ports?.count ?? 0)),
+        [
+            "check_first": .integer(Int64(director.checkPorts.first)),
+            "check_count": .integer(Int64(checks.isEmpty ? 0 : director.checkPorts.count)),
         ]
     }
 
-    /// Of the map `checks`: a `struct l4lb_check` for each port.
-    var entries: [MapEntry] {
-        checks.enumerated().flatMap { place, check in
-            (0..<portsOfEach).map { port in
-                var value = Bytes(check.server.address.mapped)
+    /// The map `checks`: a `struct l4lb_check` for each port.
+    var map: MapPlan {
+        let entries = checks.flatMap { check in
+            (places[check.name] ?? []).map { place in
+                var value = Bytes(check.address.mapped)
                 value.raw += check.vip.mapped
                 value.append(bigEndian: check.port)
                 value.pad(to: 40)
-                return MapEntry(key: Bytes(number: UInt32(place * portsOfEach + port)), value: value)
+                return MapEntry(key: Bytes(number: UInt32(place)), value: value)
             }
         }
+        // A map has at least one entry; what is not in use is not looked at.
+        return MapPlan(
+            maxEntries: checks.isEmpty ? 1 : UInt32(director.checkPorts.count), entries: entries, freeze: true)
     }
 }

@@ -118,7 +118,7 @@ extension Error {
 
 extension ClientBootstrap {
     fileprivate func from(_ source: CheckPorts.Source) throws -> ClientBootstrap {
-        let port = Int(source.ports.randomElement() ?? source.ports.lowerBound)
+        let port = Int(source.ports.randomElement() ?? 0)
         return try channelOption(.socketOption(.so_reuseaddr), value: 1)
             .channelOption(.tcpOption(.init(rawValue: TCP_MAXSEG)), value: source.segment)
             .bind(to: SocketAddress(ipAddress: source.address.description, port: port))

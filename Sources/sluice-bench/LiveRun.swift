@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BPF
+import Glibc
 import StageTesting
 
 /// Live frames from an interface of the client's namespace to wherever they end: in a program that counts and drops them.
@@ -50,7 +51,10 @@ final class LiveRun {
         }
     }
 
-    /// Nanoseconds a frame. All must arrive.
+    /// Frames that did not arrive: where a processor leaves its queue to another thread, a veth throws away what has no room.
+    private(set) var lost: UInt64 = 0
+
+    /// Nanoseconds a frame.
     func measure() throws -> Series {
         var series = Series()
         for _ in 0..<Self.samples { series.add(try sample()) }
@@ -71,8 +75,13 @@ final class LiveRun {
             try program.sendLiveFrames(packet: packet, count: Self.frames, interface: index)
             return (clock.now - start) / .nanoseconds(1)
         }
-        let sink = sink
-        try lab.until("all frames arrive") { try sink.counted.counters(at: 1)![0] - before >= UInt64(Self.frames) }
-        return took / Double(Self.frames)
+        let sent = UInt64(Self.frames)
+        var (arrived, last): (UInt64, UInt64?) = (0, nil)
+        while arrived < sent, arrived != last {
+            usleep(200_000)
+            (last, arrived) = (arrived, try sink.counted.counters(at: 1)![0] - before)
+        }
+        lost += sent - min(sent, arrived)
+        return took / Double(sent)
     }
 }

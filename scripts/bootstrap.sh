@@ -7,12 +7,12 @@ set -euo pipefail
 
 build=(make git binutils ca-certificates pkg-config libc6-dev linux-libc-dev libbpf-dev libsystemd-dev libmd-dev libsqlite3-dev)
 # systemd: systemd-socket-activate and systemd-analyze. util-linux: setpriv, unshare. libcap2-bin: capsh.
-# xdp-tools: objects that nobody wrote for Sluice, to adopt. python3, curl, openssl: services and clients of tests.
-run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3 xdp-tools python3 curl openssl)
+# xdp-tools: objects that nobody wrote for Sluice, to adopt. python3, curl, openssl: services and tools of tests.
+run=(systemd iproute2 util-linux libcap2-bin bpftool procps jq sqlite3 xdp-tools python3 curl openssl ethtool)
 lint=(clang-format shellcheck)
 container=(systemd-container debootstrap socat)
 # Servers to balance, and clients. Debian starts what it installs; nothing of these is wanted but the programs.
-servers=(nginx-light dnsmasq-base unbound bind9-dnsutils dnsperf ethtool iputils-ping)
+servers=(nginx-light dnsmasq-base unbound bind9-dnsutils dnsperf iputils-ping)
 machine=(qemu-system-x86 debootstrap busybox-static cpio e2fsprogs kmod xz-utils)
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }

@@ -7,7 +7,7 @@ set -euo pipefail
 
 packages=(
     systemd systemd-sysv dbus udev # an init, for real
-    iproute2 util-linux procps kmod libcap2-bin jq sqlite3 bpftool xdp-tools python3 curl openssl # what the product and its tests run
+    iproute2 util-linux procps kmod libcap2-bin jq sqlite3 bpftool xdp-tools python3 curl openssl ethtool # what the product and its tests run
     libbpf1 libmd0 libsqlite3-0 libstdc++6 # what they are linked to
 )
 # shellcheck source=/dev/null

@@ -39,22 +39,6 @@ struct l4lb_outer_v6 {
     struct l4lb_gue gue;
 };
 
-/* UDP and GUE before an inner packet; names no server besides. */
-static __always_inline void l4lb_fill_gue(struct udphdr *udp, struct l4lb_gue *gue, __be16 port, __u32 total,
-                                          __u8 protocol)
-{
-    udp->source = port | bpf_htons(L4LB_FIRST_PORT);
-    udp->dest = bpf_htons(gue_port);
-    udp->len = bpf_htons(sizeof(*udp) + sizeof(*gue) + total);
-    udp->check = 0;
-    *gue = (struct l4lb_gue){
-        .length = sizeof(*gue) / 4 - 1,
-        .protocol = protocol,
-        .magic = L4LB_GUE_MAGIC,
-        .next = L4LB_GUE_VERSION << 4,
-    };
-}
-
 /* What a check sends, and where that is on its way to, if it is one's. */
 static __always_inline const struct l4lb_check *l4lb_check_of(const struct tcphdr *tcp, const struct l4lb_address *to)
 {
@@ -104,7 +88,7 @@ static __always_inline __u32 l4lb_take_check_v4(struct __sk_buff *ctx)
     tos = ip->tos;
     vip = check->vip.low >> 32;
     l4lb_fill_v4(&outer.ip, tos, sizeof(outer) + total, L4LB_FRAGMENT_DF, IPPROTO_UDP, source_v4, server);
-    l4lb_fill_gue(&outer.udp, &outer.gue, port, total, IPPROTO_IPIP);
+    l4lb_fill_gue(&outer.udp, &outer.gue, port | bpf_htons(L4LB_FIRST_PORT), total, IPPROTO_IPIP, 0);
     return l4lb_end_check(
         ctx,
         bpf_l4_csum_replace(ctx, inner + offsetof(struct tcphdr, check), server, vip, BPF_F_PSEUDO_HDR | sizeof(vip)) ||
@@ -139,7 +123,7 @@ static __always_inline __u32 l4lb_take_check_v6(struct __sk_buff *ctx)
     outer.ip.payload_len = bpf_htons(sizeof(outer) - sizeof(outer.ip) + total);
     outer.ip.nexthdr = IPPROTO_UDP;
     outer.ip.hop_limit = L4LB_TTL;
-    l4lb_fill_gue(&outer.udp, &outer.gue, tcp->source, total, IPPROTO_IPV6);
+    l4lb_fill_gue(&outer.udp, &outer.gue, tcp->source | bpf_htons(L4LB_FIRST_PORT), total, IPPROTO_IPV6, 0);
     change = bpf_csum_diff((void *)&to, sizeof(to), (void *)&vip, sizeof(vip), 0);
     return l4lb_end_check(
         ctx, bpf_l4_csum_replace(ctx, inner + offsetof(struct tcphdr, check), 0, change, BPF_F_PSEUDO_HDR) ||

@@ -43,17 +43,10 @@ static __always_inline int l4lb_write_gue(void *start, void *end, const struct l
 
     if ((void *)(gue + 1) > end)
         return -1;
-    udp->source = bpf_htons(L4LB_FIRST_PORT | (__u16)(packet->hash >> 50));
-    udp->dest = bpf_htons(gue_port);
-    udp->len = bpf_htons(sizeof(*udp) + sizeof(*gue) + packet->total);
-    udp->check = 0;
-    *gue = (struct l4lb_gue){
-        .length = sizeof(*gue) / 4 - 1,
-        .protocol = packet->flow.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6,
-        .magic = L4LB_GUE_MAGIC,
-        .next = L4LB_GUE_VERSION << 4 | packet->place,
-        .hops = {bpf_htons(way->servers[1]), bpf_htons(way->servers[2]), bpf_htons(way->servers[3])},
-    };
+    l4lb_fill_gue(udp, gue, bpf_htons(L4LB_FIRST_PORT | (__u16)(packet->hash >> 50)), packet->total,
+                  packet->flow.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6, packet->place);
+    for (int i = 0; i < L4LB_HOPS; i++)
+        gue->hops[i] = bpf_htons(way->servers[i + 1]);
     return 0;
 }
 

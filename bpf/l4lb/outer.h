@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
+#include "director.h"
 #include "types.h"
 
 #define L4LB_TTL 64
@@ -31,4 +33,20 @@ static __always_inline void l4lb_fill_v4(struct iphdr *ip, __u8 tos, __u16 total
     *((__u32 *)ip + 2) = ttl | (__u32)l4lb_fold(sum) << 16;
     ip->saddr = source;
     ip->daddr = destination;
+}
+
+/* UDP and GUE before an inner packet of `total` bytes. Names no server. */
+static __always_inline void l4lb_fill_gue(struct udphdr *udp, struct l4lb_gue *gue, __be16 source, __u32 total,
+                                          __u8 protocol, __u32 place)
+{
+    udp->source = source;
+    udp->dest = bpf_htons(gue_port);
+    udp->len = bpf_htons(sizeof(*udp) + sizeof(*gue) + total);
+    udp->check = 0;
+    *gue = (struct l4lb_gue){
+        .length = sizeof(*gue) / 4 - 1,
+        .protocol = protocol,
+        .magic = L4LB_GUE_MAGIC,
+        .next = L4LB_GUE_VERSION << 4 | place,
+    };
 }

@@ -7,7 +7,7 @@ extension Configuration {
     private static let namesShown = 8
 
     /// The configuration in words.
-    var summary: [String] {
+    func summary(_ checks: CheckPorts) -> [String] {
         var lines = services.prefix(Self.linesShown).map { service in
             let quic = service.quic ? ", QUIC by connection id" : ""
             return "\(service.name): \(service.vip) \(service.protocol.rawValue) \(service.ports) to pool "
@@ -24,7 +24,7 @@ extension Configuration {
                 + "\(pool.entries) entries\(check)"
         }
         if pools.count > Self.linesShown { lines.append("and \(pools.count - Self.linesShown) more pools") }
-        if CheckPorts(self).count > 0 {
+        if checks.count > 0 {
             lines.append(
                 "checks by TCP through the tunnel are from ports \(director.checkPorts): the stage must be at `tc-egress` "
                     + "of the interface too")

@@ -28,10 +28,11 @@ extension Configuration {
         try check()
         let layout = ServiceLayout(self)
         let tables = Tables(self)
+        let checks = CheckPorts(self)
         return StagePlan(
-            object: "l4lb.bpf.o", program: "l4lb", frags: true, constants: constants(layout),
-            maps: maps(layout, tables), verdicts: [.drop, .tx, .redirect, .next], samples: samples,
-            counters: counters, live: LiveMaps.names, summary: summary + warnings(layout),
+            object: "l4lb.bpf.o", program: "l4lb", frags: true, constants: constants(layout, checks),
+            maps: maps(layout, tables, checks), verdicts: [.drop, .tx, .redirect, .next], samples: samples,
+            counters: counters, live: LiveMaps.names, summary: summary(checks) + warnings(layout),
             runs: pools.contains { $0.check != nil })
     }
 
@@ -53,7 +54,7 @@ extension Configuration {
         MapPlan(maxEntries: UInt32(max(1, entries.count)), entries: entries, freeze: freeze)
     }
 
-    private func constants(_ layout: ServiceLayout) -> [String: Constant] {
+    private func constants(_ layout: ServiceLayout, _ checks: CheckPorts) -> [String: Constant] {
         let local = localServer
         let own: [String: Constant] = [
             "lengths_v4": .bytes(layout.lengths(isIPv4: true)),
@@ -71,12 +72,12 @@ extension Configuration {
             "local_v4": .bytes(Bytes(local.flatMap { $0.address.isIPv4 ? $0.address.bytes : nil } ?? [0, 0, 0, 0])),
             "local_v6": .bytes(Bytes(local.flatMap { $0.address.isIPv4 ? nil : $0.address.bytes } ?? Self.noAddress)),
         ]
-        return own.merging(tunnel) { one, _ in one }.merging(CheckPorts(self).constants) { one, _ in one }
+        return own.merging(tunnel) { one, _ in one }.merging(checks.constants) { one, _ in one }
     }
 
-    private func maps(_ layout: ServiceLayout, _ tables: Tables) -> [String: MapPlan] {
+    private func maps(_ layout: ServiceLayout, _ tables: Tables, _ checks: CheckPorts) -> [String: MapPlan] {
         [
-            "checks": CheckPorts(self).map,
+            "checks": checks.map,
             "services_by_port": Self.exactly(layout.byPort),
             "vips": Self.exactly(layout.vips),
             "services": Self.exactly(layout.entries(tables.firstChunks)),

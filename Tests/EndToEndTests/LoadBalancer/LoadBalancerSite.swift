@@ -87,8 +87,13 @@ struct LoadBalancerSite {
         try site.ctl(["lb", arguments[0], "xdp:edge0", "lb"] + arguments.dropFirst())
     }
 
-    func states() throws -> [String: String] {
-        let rows: [[String: JSONValue]] = try site.decode(site.must("lb", "servers", "xdp:edge0", "lb", "-o", "json"))
+    func states() throws -> [String: String] { try site.serverStates() }
+}
+
+extension Site {
+    /// The servers' states, by name, as the stage `lb` has them.
+    func serverStates() throws -> [String: String] {
+        let rows: [[String: JSONValue]] = try decode(must("lb", "servers", "xdp:edge0", "lb", "-o", "json"))
         return rows.reduce(into: [:]) { states, row in
             if case .string(let name)? = row["server"], case .string(let state)? = row["state"] { states[name] = state }
         }

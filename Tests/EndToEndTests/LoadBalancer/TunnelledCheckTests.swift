@@ -13,8 +13,10 @@ extension EndToEnd {
                 let machines = try TwoMachines(lab, isIPv4: isIPv4)
                 let site = machines.site
 
-                func isDown() throws -> Bool { try machines.states() == ["edge1": "active", "edge2": "down (checks)"] }
-                func isUp() throws -> Bool { try machines.states() == ["edge1": "active", "edge2": "active"] }
+                func isDown() throws -> Bool {
+                    try site.serverStates() == ["edge1": "active", "edge2": "down (checks)"]
+                }
+                func isUp() throws -> Bool { try site.serverStates() == ["edge1": "active", "edge2": "active"] }
                 try lab.until("all checks are well") {
                     try machines.found() == [String](repeating: "up", count: 6)
                 }
@@ -134,14 +136,6 @@ private struct TwoMachines {
         let process = try ctl(arguments, input: input)
         guard try process.wait(timeout: .seconds(60)) == .exited(0) else {
             throw LabError("\(arguments): \(process.errors)")
-        }
-    }
-
-    /// The servers' states, as the director has them.
-    func states() throws -> [String: String] {
-        let rows: [[String: JSONValue]] = try site.decode(site.must("lb", "servers", "xdp:edge0", "lb", "-o", "json"))
-        return rows.reduce(into: [:]) { states, row in
-            if case .string(let name)? = row["server"], case .string(let state)? = row["state"] { states[name] = state }
         }
     }
 

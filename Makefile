@@ -33,7 +33,7 @@ release: bootstrap
 test: bootstrap
 	@[ "$$(id -u)" -eq 0 ] || echo 'make test: not root: the tests that need the kernel are skipped (sudo make test)'
 	$(SWIFT) build --build-tests
-	$(TEST)
+	scripts/test.sh
 
 ## test-unit    the tests that touch neither the kernel nor the network; anybody may run them
 test-unit: bootstrap

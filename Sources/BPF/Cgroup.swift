@@ -17,6 +17,25 @@ public enum Cgroup {
         return BPFLink(taking: OwnedFD(taking: raw))
     }
 
+    /// Attaches a program without a link, beside those that are there (`BPF_PROG_ATTACH`, `BPF_F_ALLOW_MULTI`, Linux 4.15).
+    public static func attachWithoutLink(
+        _ program: borrowing BPFProgram, as kind: ProgramKind, to folder: String
+    ) throws(BPFError) {
+        let cgroup = try OwnedFD.open(folder, flags: O_RDONLY | O_DIRECTORY)
+        let result = bpf_prog_attach(
+            program.fd.raw, cgroup.raw, bpf_attach_type(kind.attachType), UInt32(BPF_F_ALLOW_MULTI))
+        guard result == 0 else { throw BPFError("attach", "to cgroup \(folder)", errno: Errno(rawValue: -result)) }
+    }
+
+    /// Detaches a program that was attached without a link (`BPF_PROG_DETACH`).
+    public static func remove(
+        _ program: borrowing BPFProgram, as kind: ProgramKind, from folder: String
+    ) throws(BPFError) {
+        let cgroup = try OwnedFD.open(folder, flags: O_RDONLY | O_DIRECTORY)
+        let result = bpf_prog_detach2(program.fd.raw, cgroup.raw, bpf_attach_type(kind.attachType))
+        guard result == 0 else { throw BPFError("detach", "from cgroup \(folder)", errno: Errno(rawValue: -result)) }
+    }
+
     /// The ids of the programs attached at a hook of a cgroup, whoever did (`BPF_PROG_QUERY`; needs `CAP_NET_ADMIN`), those of
     /// cgroups above left out.
     public static func programs(of kind: ProgramKind, at folder: String) throws(BPFError) -> [UInt32] {

@@ -33,6 +33,9 @@ public enum Interfaces {
         public var isEgress: Bool
         public var priority: Int
         public var handle: Int
+        /// Whether its program is asked for packets of all protocols, and what it returns is what becomes of them
+        /// (`protocol all`, `direct-action`, chain 0).
+        public var isDirect: Bool
         public var programID: UInt32
         /// The kernel's hash of the program's instructions, in hexadecimal.
         public var tag: String
@@ -49,7 +52,7 @@ public enum Interfaces {
         return UnsafeBufferPointer(start: items, count: Int(count)).map { item in
             Classifier(
                 interface: Int(item.interface), isEgress: item.egress != 0, priority: Int(item.priority),
-                handle: Int(item.handle), programID: item.id,
+                handle: Int(item.handle), isDirect: item.direct != 0, programID: item.id,
                 tag: hexadecimal(withUnsafeBytes(of: item.tag) { Array($0) }),
                 name: text(item.name))
         }

@@ -14,13 +14,36 @@ public enum TrafficControl {
     public static func attachByLink(
         _ program: borrowing BPFProgram, to interface: Int, _ direction: Direction
     ) throws(BPFError) -> BPFLink {
-        // BPF_TCX_INGRESS and BPF_TCX_EGRESS, which Debian 12's header lacks.
-        let type = bpf_attach_type(direction == .ingress ? 46 : 47)
-        let raw = bpf_link_create(program.fd.raw, Int32(interface), type, nil)
+        let raw = bpf_link_create(program.fd.raw, Int32(interface), attachType(direction), nil)
         guard raw >= 0 else {
             throw BPFError("attach", "tcx \(direction) to interface #\(interface)", errno: Errno(rawValue: -raw))
         }
         return BPFLink(taking: OwnedFD(taking: raw))
+    }
+
+    /// Attaches a program without a link, behind those that are there (`BPF_PROG_ATTACH`, tcx, Linux 6.6).
+    public static func attachWithoutLink(
+        _ program: borrowing BPFProgram, to interface: Int, _ direction: Direction
+    ) throws(BPFError) {
+        let result = bpf_prog_attach(program.fd.raw, Int32(interface), attachType(direction), 0)
+        guard result == 0 else {
+            throw BPFError("attach", "tcx \(direction) to interface #\(interface)", errno: Errno(rawValue: -result))
+        }
+    }
+
+    /// Detaches a program that was attached by tcx without a link (`BPF_PROG_DETACH`).
+    public static func remove(
+        _ program: borrowing BPFProgram, from interface: Int, _ direction: Direction
+    ) throws(BPFError) {
+        let result = bpf_prog_detach2(program.fd.raw, Int32(interface), attachType(direction))
+        guard result == 0 else {
+            throw BPFError("detach", "tcx \(direction) of interface #\(interface)", errno: Errno(rawValue: -result))
+        }
+    }
+
+    /// `BPF_TCX_INGRESS` and `BPF_TCX_EGRESS`, which Debian 12's header lacks.
+    private static func attachType(_ direction: Direction) -> bpf_attach_type {
+        bpf_attach_type(direction == .ingress ? 46 : 47)
     }
 
     /// Attaches a program as a classifier of the clsact qdisc, with the direct action of its verdicts, and replaces the one

@@ -86,20 +86,22 @@ public enum XDP {
     }
 
     /// Removes a program that was attached without a link (`ip link set dev IF xdp off`), but only that one.
-    public static func remove(_ attached: Attached, from interface: Int) throws(BPFError) {
-        guard let program = BPFProgram.withID(attached.programID) else {
+    public static func remove(
+        _ programID: UInt32, mode: XDPMode, from interface: Int
+    ) throws(BPFError) {
+        guard let program = BPFProgram.withID(programID) else {
             throw BPFError(
-                "detach", "program #\(attached.programID)", cause: "it has gone or its id may not be looked up")
+                "detach", "program #\(programID)", cause: "it has gone or its id may not be looked up")
         }
         let fd = program.fd.raw
-        let flags = UInt32(1 << 4) | (attached.mode == .native ? UInt32(1 << 2) : UInt32(1 << 1))  // XDP_FLAGS_REPLACE
+        let flags = UInt32(1 << 4) | (mode == .native ? UInt32(1 << 2) : UInt32(1 << 1))  // XDP_FLAGS_REPLACE
         let (result, said) = withOptions(bpf_xdp_attach_opts.self, size: \.sz) { options in
             options.pointee.old_prog_fd = fd
             return LibbpfLog.capture { bpf_xdp_detach(Int32(interface), flags, options) }
         }
         guard result == 0 else {
             throw BPFError(
-                "detach", "program \"\(program.name)\" (#\(attached.programID))", cause: said.last,
+                "detach", "program \"\(program.name)\" (#\(programID))", cause: said.last,
                 errno: Errno(rawValue: -result))
         }
     }

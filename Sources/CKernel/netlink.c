@@ -4,7 +4,9 @@
 
 #include "dump.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -121,6 +123,10 @@ static int take_filter(struct nlmsghdr *message, void *context)
     filter->interface = info->tcm_ifindex;
     filter->priority = TC_H_MAJ(info->tcm_info) >> 16;
     filter->handle = info->tcm_handle;
+    filter->direct = TC_H_MIN(info->tcm_info) == htons(ETH_P_ALL) &&
+                     number(find(TCA_RTA(info), TCA_PAYLOAD(message), TCA_CHAIN)) == 0 &&
+                     number(find_in(options, TCA_BPF_FLAGS)) & TCA_BPF_FLAG_ACT_DIRECT &&
+                     !find_in(options, TCA_BPF_ACT);
     filter->id = id;
     text(filter->name, sizeof(filter->name), find_in(options, TCA_BPF_NAME));
     struct rtattr *tag = find_in(options, TCA_BPF_TAG);

@@ -79,13 +79,18 @@ public struct AdoptRequest: Codable, Sendable {
     public var stage: String
     /// The object that the program was loaded from: `PATH#PROGRAM`, or `PATH` when the object has one program only.
     public var object: String
+    /// Which program of those that others attached there: its id or its name. Nil where there is but one.
+    public var program: String?
     /// The verdicts after which the next stage has its turn.
     public var proceedOn: [String]
     public var message: String
 
-    public init(stage: String, object: String, proceedOn: [String] = ["pass"], message: String = "") {
+    public init(
+        stage: String, object: String, program: String? = nil, proceedOn: [String] = ["pass"], message: String = ""
+    ) {
         self.stage = stage
         self.object = object
+        self.program = program
         self.proceedOn = proceedOn
         self.message = message
     }

@@ -50,6 +50,7 @@ extension ObjectSchema {
             [
                 .needed("stage", .string, "The stage's name in the chain."),
                 .needed("object", .string, "The object that it was loaded from: `PATH#PROGRAM`, or `PATH`."),
+                .optional("program", .string, "Its id or its name, where others attached several."),
                 .needed(
                     "proceedOn", .array(.string), "The verdicts after which the next stage has its turn: `pass`."),
                 .needed("message", .string, "Kept in history; may be empty."),

@@ -118,7 +118,7 @@ import Testing
                 interface: "", netns: "", hook: .xdp, position: .native, id: 1, name: "", link: 1, chain: ""),
             AttachedProgram(interface: "", hook: .xdp, position: .native, id: 1),
         ],
-        "AdoptRequest": [AdoptRequest(stage: "", object: "")],
+        "AdoptRequest": [AdoptRequest(stage: "", object: "", program: ""), AdoptRequest(stage: "", object: "")],
         "SocketGroupReport": [Samples.sockets],
         "SocketMember": [Samples.sockets.sockets[0], Samples.sockets.sockets[1]],
         "GCReport": [Samples.garbage],

@@ -45,7 +45,7 @@ extension BPFTests {
                 #expect(attached.count == 1)
                 let link = try BPFLink.find(program: attached[0].programID, interface: interface)?.fd.raw
                 #expect(link == nil)
-                try XDP.remove(attached[0], from: interface)
+                try XDP.remove(attached[0].programID, mode: attached[0].mode, from: interface)
                 #expect(try XDP.attached(to: interface).isEmpty)
             }
         }

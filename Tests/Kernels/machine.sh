@@ -49,11 +49,15 @@ INIT
 }
 
 # run_machine KERNEL NAME BUNDLE FILTER: runs the tests on it; $work/NAME.console and $work/NAME.events say how that went.
+# SLUICE_FLIPS, SLUICE_HOOKS and SLUICE_SWEEP in the environment, how much some of the tests do, are so there too.
 run_machine() {
     make_initramfs "$1" "$work/$2.initramfs" || return
     # One thread for both processors: of two, one may run code that the other has just patched, and a flip patches code.
     # cx16: QEMU 7.2 makes kernels that use it crash now and then; the tests cannot do without.
-    local tests="SLUICE_TESTS=$3 \"SLUICE_FILTER=$4\" SLUICE_TEST_PATIENCE=$patience" machine
+    local tests="SLUICE_TESTS=$3 \"SLUICE_FILTER=$4\" SLUICE_TEST_PATIENCE=$patience" machine extent
+    for extent in SLUICE_FLIPS SLUICE_HOOKS SLUICE_SWEEP; do
+        [[ ! -v $extent ]] || tests+=" \"$extent=${!extent}\""
+    done
     for _ in 1 2 3; do
         timeout --kill-after 5 "$limit" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 2 -m 3072 \
             -nodefaults -display none -no-reboot -kernel "$1/vmlinuz" -initrd "$work/$2.initramfs" \

@@ -17,10 +17,12 @@ struct ck_interface {
 /// Lists all interfaces (RTM_GETLINK). Returns how many; the caller frees `*interfaces`.
 int ck_list_interfaces(struct ck_interface **interfaces);
 
-/// A BPF classifier on a clsact or ingress qdisc. The id, the name and the tag are the program's.
+/// A BPF classifier on a clsact or ingress qdisc. The id, the name and the tag are the program's. `direct` is 1 where
+/// it is asked for packets of all protocols, and what it returns is what becomes of them.
 struct ck_filter {
     int interface;
     int egress;
+    int direct;
     uint32_t priority, handle, id;
     uint8_t tag[8];
     char name[64];

@@ -15,9 +15,10 @@ extension Manager {
                 var change = Change("adopt", by: caller.name, message: request.message)
                 attend(id)
                 try refuseDuringCanary(id)
-                let (spec, takeOver) = try failing("adopt \(id)") { try planTakeOver(of: id, request) }
+                let (spec, foreign, takeOver) = try failing("adopt \(id)") { try planTakeOver(of: id, request) }
                 var prepared = try await prepare(spec, keepingObjects: true)
                 prepared.inherited = [request.stage: takeOver.maps]
+                if !type(of: directory(id).attachment).isExclusive { prepared.displaced = foreign }
                 prepared.plan.notes += takeOver.notes
                 change.lap("plan")
                 var done = try commit(prepared, change, replace: true)
@@ -33,23 +34,18 @@ extension Manager {
     }
 
     /// What the chain is to be, and what its new stage goes on with. Changes nothing.
-    private func planTakeOver(of hook: HookID, _ request: AdoptRequest) throws -> (ChainSpec, TakeOver) {
+    private func planTakeOver(
+        of hook: HookID, _ request: AdoptRequest
+    ) throws -> (ChainSpec, ForeignProgram, TakeOver) {
         let directory = directory(hook)
-        guard hook.kind == .xdp else {
+        guard let attachment = directory.attachment as? any DisplacingHook else {
             throw APIErrorBody.refused(
-                "\(hook) takes several programs side by side; apply a spec with the object as a stage, and take the other "
-                    + "program off yourself")
+                "a filter is a socket's own, and of the sockets of a group each may have another; apply a spec with the object "
+                    + "as a stage, and have who made the socket take its filter off")
         }
-        let xdp = XDPHook(directory: directory)
         let live = try liveGeneration(of: hook)
-        guard let foreign = try xdp.foreign() else {
-            throw APIErrorBody.conflict(
-                live == nil
-                    ? "no program runs there; apply a spec that has the object as a stage"
-                    : "no other program than the chain's own root is on the interface; to add a stage, apply a spec with it"
-            )
-        }
-        try xdp.check(replace: true)
+        let foreign = try foreign(at: attachment, named: request.program, hasChain: live != nil)
+        try attachment.check(replace: true)
         var source = try ObjectSource(parsing: request.object)
         source.proceedOn = try request.proceedOn.map { text in
             guard let verdict = hook.kind.verdicts.first(where: { $0.rawValue == text }) else {
@@ -63,10 +59,10 @@ extension Manager {
                 "stage \"\(request.stage)\": a name has 1 to 32 letters, digits, hyphens and underscores")
         }
         try Self.checkFile(source.path)
-        guard let running = BPFProgram.withID(foreign.programID) else {
-            throw APIErrorBody.conflict("\(XDPHook.describe(foreign)) has gone meanwhile")
+        guard let running = BPFProgram.withID(foreign.id) else {
+            throw APIErrorBody.conflict("\(foreign.title) has gone meanwhile")
         }
-        let takeOver = try TakeOver(of: running, as: source, stage: request.stage)
+        let takeOver = try TakeOver(of: running, at: hook, as: source, stage: request.stage)
         var spec: ChainSpec
         if let live {
             spec = live.resolved.spec
@@ -78,16 +74,56 @@ extension Manager {
                 )
             }
         } else {
-            spec = ChainSpec(hook: hook, mode: foreign.mode == .generic ? .generic : .native, stages: [])
-            let declared = try BPFObject(contentsOf: source.path).declarations
-            // It has coped without so far.
-            if declared.first(where: { $0.name == takeOver.source.program })?.hasFrags != true { spec.frags = false }
+            spec = ChainSpec(hook: hook, mode: foreign.manner.mode, stages: [])
+            if hook.kind == .xdp {
+                let declared = try BPFObject(contentsOf: source.path).declarations
+                // It has coped without so far.
+                if declared.first(where: { $0.name == takeOver.source.program })?.hasFrags != true {
+                    spec.frags = false
+                }
+            }
         }
         spec.stages.insert(StageSpec(name: request.stage, source: .object(takeOver.source)), at: 0)
         guard spec.stages.count <= ChainSpec.maxStages else {
             throw APIErrorBody.refused("the chain has \(ChainSpec.maxStages) stages already, as many as there may be")
         }
-        return (spec, takeOver)
+        return (spec, foreign, takeOver)
+    }
+
+    /// The program of others that is meant, with what stands in the way of taking it off.
+    private func foreign(
+        at attachment: any DisplacingHook, named name: String?, hasChain: Bool
+    ) throws -> ForeignProgram {
+        var all: [ForeignProgram] = []
+        try attachment.atPlace { () throws(BPFError) in all = try attachment.others() }
+        guard !all.isEmpty else {
+            throw APIErrorBody.conflict(
+                hasChain
+                    ? "no other program than the chain's own root is on \(attachment.place); to add a stage, apply a spec with it"
+                    : "no program runs there; apply a spec that has the object as a stage")
+        }
+        let meant = name.map { name in all.filter { Self.isCalled($0, name) } } ?? all
+        let list = all.map(\.title).joined(separator: ", ")
+        guard let foreign = meant.first else {
+            throw APIErrorBody.notFound("no program \"\(name ?? "")\" of others runs there, but \(list)")
+        }
+        guard meant.count == 1 else {
+            throw APIErrorBody.conflict(
+                "\(meant.count) programs may be meant: \(list); say which by its id (--program ID)")
+        }
+        try attachment.atPlace { () throws(BPFError) in
+            if let obstacle = attachment.obstacle(to: foreign) { throw obstacle }
+            if let why = try attachment.peculiarity(of: foreign) {
+                throw BPFError("replace", "\(foreign.title) on \(attachment.hook)", cause: why)
+            }
+        }
+        return foreign
+    }
+
+    private static func isCalled(_ foreign: ForeignProgram, _ name: String) -> Bool {
+        if let id = UInt32(name) { return foreign.id == id }
+        guard let program = BPFProgram.withID(foreign.id) else { return false }
+        return program.name == name
     }
 
     /// A stage in one line, as a spec may have it: JSON is YAML.

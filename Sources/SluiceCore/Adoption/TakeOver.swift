@@ -17,10 +17,11 @@ struct TakeOver {
 
     /// Shows that a running program is what an object has, by the kernel's tag of the instructions, and finds its maps.
     /// - Throws: when it is another one, or its maps may not be looked up (`CAP_SYS_ADMIN`).
-    init(of running: borrowing BPFProgram, as asked: ObjectSource, stage: String) throws {
+    init(of running: borrowing BPFProgram, at hook: HookID, as asked: ObjectSource, stage: String) throws {
         source = asked
         let object = try BPFObject(contentsOf: asked.path)
-        let program = try AdoptionCheck(stage: stage, source: asked, object: object, kind: .xdp, frags: false).run()
+        let program = try AdoptionCheck(stage: stage, source: asked, object: object, kind: hook.kind, frags: false)
+            .run()
             .program
         source.program = program
         let found = try Self.maps(of: running)
@@ -51,7 +52,7 @@ struct TakeOver {
                 source.rodata[name] = JSON(value)
             }
         }
-        try Self.check(running, is: program, of: object, at: asked.path)
+        try Self.check(running, is: program, of: object, as: hook.program(frags: false), at: asked.path)
         if found.contains(where: { $0.name.hasSuffix(".data") || $0.name.hasSuffix(".bss") }) {
             notes.append("the global variables of \"\(program)\" start anew")
         }
@@ -82,9 +83,9 @@ struct TakeOver {
     }
 
     private static func check(
-        _ running: borrowing BPFProgram, is program: String, of object: BPFObject, at path: String
+        _ running: borrowing BPFProgram, is program: String, of object: BPFObject, as kind: ProgramKind, at path: String
     ) throws {
-        try object.load(program: program, as: .xdp, companions: object.companions(of: .xdp))
+        try object.load(program: program, as: kind, companions: object.companions(of: kind))
         let tag = try object.program(program).tag
         guard tag != running.tag else { return }
         let remedy =

@@ -9,7 +9,7 @@ internal import StageKit
 ///
 /// A link ends with its cgroup. One that is made again, as when a service is restarted, is another cgroup, and the root is
 /// attached to it anew.
-struct CgroupHook: Hook {
+struct CgroupHook: DisplacingHook {
     let directory: HookDirectory
 
     private var kind: ProgramKind { hook.program(frags: false) }
@@ -47,6 +47,48 @@ struct CgroupHook: Hook {
         // It may go while it is looked at.
         let isThere = (try? Cgroup.programs(of: kind, at: folder).contains(root)) ?? false
         return RootSurvey(place: isThere ? .unpinned(nil) : .detached, target: target)
+    }
+
+    var place: String { "the cgroup" }
+
+    func atPlace(_ body: () throws(BPFError) -> Void) throws(APIErrorBody) {
+        try checkPlace()
+        do throws(BPFError) {
+            try body()
+        } catch {
+            throw APIErrorBody(code: "kernel", message: "\(error)")
+        }
+    }
+
+    func others() throws(BPFError) -> [ForeignProgram] {
+        try Cgroup.programs(of: kind, at: present()).filter { !isOurs($0) }.map { ForeignProgram($0, .multi) }
+    }
+
+    func isLinked(_ foreign: ForeignProgram) throws(BPFError) -> Bool {
+        guard let cgroup = Cgroups.id(of: try present()) else { return false }
+        switch try BPFLink.find(program: foreign.id, cgroup: cgroup) {
+        case .some: return true
+        case .none: return false
+        }
+    }
+
+    func remove(_ foreign: ForeignProgram) throws(BPFError) {
+        guard let program = BPFProgram.withID(foreign.id) else { return }
+        try Cgroup.remove(program, as: kind, from: present())
+    }
+
+    func attach(_ program: borrowing BPFProgram, _ manner: ForeignProgram.Manner) throws(BPFError) {
+        try Cgroup.attachWithoutLink(program, as: kind, to: present())
+    }
+
+    var removal: String { "bpftool cgroup detach" }
+
+    /// The cgroup's folder, which may have gone since it was asked for.
+    private func present() throws(BPFError) -> String {
+        guard let folder = Cgroups.folder(of: hook.place) else {
+            throw BPFError("find", "cgroup \(hook.place)", errno: .noEntry)
+        }
+        return folder
     }
 
     func repinLink() throws {

@@ -39,7 +39,10 @@ protocol Hook {
     /// Finds the link of the attached root, whose pin has gone, and pins it again.
     func repinLink() throws
 
-    // Of hooks that take one program only, and for `--replace`.
+    /// Whether the place takes one program only, so that another one is in the way.
+    static var isExclusive: Bool { get }
+
+    // Of hooks where a program of others can be replaced or adopted.
 
     /// Says why what is to be put back by a detach cannot be; marks it for that.
     func markForRestoring() throws
@@ -55,6 +58,8 @@ protocol Hook {
 }
 
 extension Hook {
+    static var isExclusive: Bool { false }
+
     var hook: HookID { directory.hook }
 
     func needsFrags() throws(APIErrorBody) -> Bool { false }

@@ -11,10 +11,7 @@ struct AttachedHere: Hashable {
 }
 
 /// A hook on an interface: what XDP and traffic control have in common.
-protocol InterfaceHook: Hook {
-    /// Whether the interface takes one program only, so that another one is in the way.
-    static var isExclusive: Bool { get }
-
+protocol InterfaceHook: DisplacingHook {
     /// The programs at this hook of an interface of the calling thread's network namespace, whoever attached them.
     func programs(on interface: Int) throws(BPFError) -> [AttachedHere]
 }
@@ -45,7 +42,7 @@ extension InterfaceHook {
                 guard let interface = XDP.interfaceIndex(hook.interface) else {
                     throw BPFError(
                         "attach", "\(hook)",
-                        cause: "there is no interface \"\(hook.interface)\"\(place); create it, or correct the name")
+                        cause: "there is no interface \"\(hook.interface)\"\(whereIts); create it, or correct the name")
                 }
                 try body(interface)
             }
@@ -64,7 +61,21 @@ extension InterfaceHook {
         }
     }
 
-    private var place: String { hook.netns.map { " in network namespace \($0)" } ?? "" }
+    private var whereIts: String { hook.netns.map { " in network namespace \($0)" } ?? "" }
+
+    var place: String { "the interface" }
+
+    func atPlace(_ body: () throws(BPFError) -> Void) throws(APIErrorBody) {
+        try inNamespace { _ throws(BPFError) in try body() }
+    }
+
+    /// The interface's index in the namespace that the calling thread is in.
+    func index() throws(BPFError) -> Int {
+        guard let index = XDP.interfaceIndex(hook.interface) else {
+            throw BPFError("find", "interface \"\(hook.interface)\"", errno: .noDevice)
+        }
+        return index
+    }
 }
 
 extension InterfaceHook {

@@ -13,7 +13,6 @@ internal import StageKit
 struct TCHook: InterfaceHook {
     let directory: HookDirectory
 
-    static let isExclusive = false
     static let tcx = "tcx"
     static let clsact = "clsact"
 
@@ -32,6 +31,54 @@ struct TCHook: InterfaceHook {
             + Interfaces.classifiers().filter { $0.interface == interface && $0.isEgress == isEgress }
             .map { AttachedHere(id: $0.programID, mode: Self.clsact) }
     }
+
+    func others() throws(BPFError) -> [ForeignProgram] {
+        let (interface, isEgress) = (try index(), direction == .egress)
+        let all: [ForeignProgram] =
+            try Interfaces.tcx(of: interface).filter { $0.isEgress == isEgress }.map { .init($0.programID, .tcx) }
+            + classifiers(on: interface).map {
+                .init($0.programID, .classifier(priority: $0.priority, handle: $0.handle))
+            }
+        return all.filter { !isOurs($0.id) }
+    }
+
+    private func classifiers(on interface: Int) throws(BPFError) -> [Interfaces.Classifier] {
+        try Interfaces.classifiers().filter { $0.interface == interface && $0.isEgress == (direction == .egress) }
+    }
+
+    func peculiarity(of foreign: ForeignProgram) throws(BPFError) -> String? {
+        guard case .classifier(let priority, let handle) = foreign.manner else { return nil }
+        let found = try classifiers(on: index()).first {
+            $0.programID == foreign.id && $0.priority == priority && $0.handle == handle
+        }
+        return found?.isDirect == false
+            ? "it is a classifier of some protocol, of another chain of filters or without `direct-action`, and a stage is "
+                + "asked for all packets and decides" : nil
+    }
+
+    func isLinked(_ foreign: ForeignProgram) throws(BPFError) -> Bool {
+        guard foreign.manner == .tcx else { return false }
+        return try Interfaces.tcx(of: index()).contains {
+            $0.programID == foreign.id && $0.isEgress == (direction == .egress) && $0.linkID != 0
+        }
+    }
+
+    func remove(_ foreign: ForeignProgram) throws(BPFError) {
+        if case .classifier(let priority, let handle) = foreign.manner {
+            return try TrafficControl.removeFilter(from: index(), direction, priority: priority, handle: handle)
+        }
+        guard let program = BPFProgram.withID(foreign.id) else { return }
+        try TrafficControl.remove(program, from: index(), direction)
+    }
+
+    func attach(_ program: borrowing BPFProgram, _ manner: ForeignProgram.Manner) throws(BPFError) {
+        guard case .classifier(let priority, let handle) = manner else {
+            return try TrafficControl.attachWithoutLink(program, to: index(), direction)
+        }
+        try TrafficControl.attachByFilter(program, to: index(), direction, priority: priority, handle: handle)
+    }
+
+    var removal: String { "tc filter del dev \(hook.interface) \(direction) ..., or bpftool net detach" }
 
     func isAttached() throws(BPFError) -> Bool {
         switch try survey().place {

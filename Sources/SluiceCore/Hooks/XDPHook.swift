@@ -10,10 +10,10 @@ struct XDPHook: InterfaceHook {
     /// Says whether the root could be attached, without doing it: the interface is there, and no one else's program on
     /// it, or one that can be replaced.
     func check(replace: Bool) throws(APIErrorBody) {
-        try inNamespace { interface throws(BPFError) in
-            for foreign in try XDP.attached(to: interface) where !isOurs(foreign) {
+        try atPlace { () throws(BPFError) in
+            for foreign in try others() {
                 guard replace else { throw refusal(foreign) }
-                if let obstacle = obstacle(to: foreign, on: interface) { throw obstacle }
+                if let obstacle = obstacle(to: foreign) { throw obstacle }
             }
         }
     }
@@ -42,18 +42,19 @@ struct XDPHook: InterfaceHook {
         try inNamespace { interface throws(BPFError) in
             let root = try BPFProgram.pinned(at: directory.root)
             let old: BPFLink? = try Bpffs.exists(directory.link) ? BPFLink.pinned(at: directory.link) : nil
-            let foreign = try XDP.attached(to: interface).filter { !isOurs($0) }
+            let foreign = try others()
             var removed: [(what: String, at: ContinuousClock.Instant)] = []
             for foreign in foreign {
                 guard replace else { throw refusal(foreign) }
-                removed.append((Self.describe(foreign), .now))
-                try displace(foreign, from: interface)
+                removed.append((foreign.title, .now))
+                try keep(foreign)
+                try takeOff(foreign)
             }
             let link: BPFLink
             do throws(BPFError) {
                 link = try makeLink(of: root, to: interface, mode, &used, &notes)
             } catch {
-                throw explain(error, mode: used, after: putBack(foreign, on: interface))
+                throw explain(error, mode: used, after: putBack(foreign))
             }
             notes += removed.map {
                 "replaced \($0.what), which was on the interface; the hook was bare for \($0.at.milliseconds) ms; "
@@ -82,12 +83,12 @@ struct XDPHook: InterfaceHook {
     }
 
     /// Puts back what was displaced a moment ago. Says what came of it.
-    private func putBack(_ foreign: [XDP.Attached], on interface: Int) -> [String] {
+    private func putBack(_ foreign: [ForeignProgram]) -> [String] {
         foreign.map { foreign in
             do throws(BPFError) {
-                let program = try BPFProgram.pinned(at: directory.foreign(foreign.mode))
-                try XDP.attachWithoutLink(program, to: interface, mode: foreign.mode)
-                try Pin.remove(directory.foreign(foreign.mode))
+                let program = try BPFProgram.pinned(at: directory.foreign(foreign))
+                try attach(program, foreign.manner)
+                try Pin.remove(directory.foreign(foreign))
                 return "program \"\(program.name)\" is on the interface again"
             } catch {
                 return "the program that was there could not be put back (\(error)); the hook is bare now"
@@ -95,19 +96,34 @@ struct XDPHook: InterfaceHook {
         }
     }
 
-    /// The root, or what a lost root's link still runs.
-    func isOurs(_ attached: XDP.Attached) -> Bool {
-        (try? BPFProgram.pinned(at: directory.root).id) == attached.programID
-            || (try? BPFLink.pinned(at: directory.link).info().programID) == attached.programID
+    func others() throws(BPFError) -> [ForeignProgram] {
+        try XDP.attached(to: index()).filter { !isOurs($0.programID) }.map { .init($0.programID, .init($0.mode)) }
     }
 
-    private func refusal(_ foreign: XDP.Attached) -> BPFError {
+    func isLinked(_ foreign: ForeignProgram) throws(BPFError) -> Bool {
+        switch try BPFLink.find(program: foreign.id, interface: index()) {
+        case .some: true
+        case .none: false
+        }
+    }
+
+    func remove(_ foreign: ForeignProgram) throws(BPFError) {
+        try XDP.remove(foreign.id, mode: foreign.manner.xdpMode, from: index())
+    }
+
+    func attach(_ program: borrowing BPFProgram, _ manner: ForeignProgram.Manner) throws(BPFError) {
+        try XDP.attachWithoutLink(program, to: index(), mode: manner.xdpMode)
+    }
+
+    var removal: String { "ip link set dev \(hook.interface) xdp off" }
+
+    private func refusal(_ foreign: ForeignProgram) -> BPFError {
         let cause =
-            if let owner = owner(of: foreign.programID) {
+            if let owner = owner(of: foreign.id) {
                 "the interface still runs the root of \(owner), as which it was renamed; detach \(owner) first, or give "
                     + "the interface its name back"
             } else {
-                "the interface already runs \(Self.describe(foreign)); remove it, adopt it, or pass --replace"
+                "the interface already runs \(foreign.title); remove it, adopt it, or pass --replace"
             }
         return BPFError("attach", "\(hook)", cause: cause)
     }
@@ -123,13 +139,6 @@ struct XDPHook: InterfaceHook {
             }
         let cause = ([remedy ?? error.cause].compactMap(\.self) + done).joined(separator: "; ")
         return BPFError("attach", "\(hook) (\(mode))", cause: cause.isEmpty ? nil : cause, errno: error.errno)
-    }
-
-    /// `program "xdp_filter" (#158, native)`; the name only where it may be looked up.
-    static func describe(_ foreign: XDP.Attached) -> String {
-        let name: String? =
-            if let program = BPFProgram.withID(foreign.programID) { program.name } else { nil }
-        return "program \(name.map { "\"\($0)\" " } ?? "")(#\(foreign.programID), \(foreign.mode))"
     }
 }
 

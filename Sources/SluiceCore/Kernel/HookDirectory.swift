@@ -31,9 +31,9 @@ struct HookDirectory {
     var entry: String { "\(path)/entry" }
     /// Counts the packets that fell through the root.
     var fallback: String { "\(path)/fallback" }
-    /// What `--replace` took off the interface, by the mode it ran in; `restoring` when it is to go back there.
-    func foreign(_ mode: XDPMode) -> String { "\(path)/foreign_\(mode)" }
-    func restoring(_ mode: XDPMode) -> String { "\(path)/restore_\(mode)" }
+    /// A program of others that was taken off the hook; `restoring` when it is to go back there.
+    func foreign(_ program: ForeignProgram) -> String { "\(path)/foreign_\(program.name)" }
+    func restoring(_ program: ForeignProgram) -> String { "\(path)/restore_\(program.name)" }
 
     var canary: CanaryDirectory { CanaryDirectory(path: "\(path)/canary") }
 

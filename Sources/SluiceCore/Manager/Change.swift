@@ -78,6 +78,11 @@ extension Manager {
                 try Bpffs.removeTree(directory.path)
                 try attachment.makeRoot(for: chain)
             }
+            // Before the flip, so that a crash behind it leaves word of what is to go.
+            let displacing = prepared.displaced.flatMap { foreign in
+                (attachment as? any DisplacingHook).map { (hook: $0, foreign: foreign) }
+            }
+            if let (hook, foreign) = displacing { try hook.atPlace { () throws(BPFError) in try hook.keep(foreign) } }
             let tried = try raise(
                 chain, as: number, in: directory, taking: prepared.transfer, inheriting: prepared.inherited,
                 flips: canary == nil
@@ -99,6 +104,12 @@ extension Manager {
                 let (mode, notes) = try attachment.attach(mode: chain.spec.mode, replace: replace)
                 lines += ["attached the root to \(hook)\(mode.inBrackets)"] + notes
                 change.lap("attach")
+            }
+            if let (hook, foreign) = displacing {
+                let what = foreign.title
+                try hook.atPlace { () throws(BPFError) in try hook.takeOff(foreign) }
+                lines.append("replaced \(what), which was on \(hook.place); `detach --restore` puts it back")
+                change.lap("take over")
             }
         } catch {
             discard(number, of: hook, backTo: prepared.live?.number)
@@ -178,6 +189,8 @@ extension Manager {
         do {
             if let live, try directory.traffic() != HookDirectory.Traffic(live: live) { try directory.flip(to: live) }
             canaries[hook] = nil
+            if live == nil { try directory.attachment.takeOff() }
+            try (directory.attachment as? any DisplacingHook)?.settleDisplaced(tookOver: false)
             if try live == nil && !directory.attachment.isAttached() {
                 try Bpffs.removeTree(directory.path)
             } else {

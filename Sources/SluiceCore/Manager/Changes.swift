@@ -214,8 +214,11 @@ extension Manager {
         let directory = directory(hook)
         let attachment = directory.attachment
         let hasLink = try attachment.isAttached()
+        var restored: [String] = []
+        // Where both have room, nothing gets past both.
+        if !type(of: attachment).isExclusive { restored = try attachment.restore() }
         try attachment.takeOff()
-        let restored = try attachment.restore()
+        if type(of: attachment).isExclusive { restored = try attachment.restore() }
         if hasLink { waitForPacketsInFlight() }
         try Bpffs.removeTree(directory.path) { FaultPoint.hookPartlyRemoved.hit() }
         _ = try endRecords(of: hook)

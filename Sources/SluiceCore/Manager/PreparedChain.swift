@@ -19,6 +19,8 @@ struct PreparedChain {
     var changes: [String]
     /// The maps of a running program that new stages go on with.
     var inherited: InheritedMaps = [:]
+    /// The running program that a new stage stands in for, at a hook where both have room.
+    var displaced: ForeignProgram?
 }
 
 extension Manager {

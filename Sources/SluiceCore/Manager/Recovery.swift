@@ -139,6 +139,9 @@ extension Manager {
                 "generation \(live) is live: the rollback to it had been done before the manager was stopped; its record is finished"
             )
         }
+        if !building.isEmpty {
+            try (directory.attachment as? any DisplacingHook)?.settleDisplaced(tookOver: unfinished)
+        }
         for generation in building where generation.number != live {
             if Bpffs.exists(directory.generation(generation.number).path) {
                 waitForPacketsInFlight()

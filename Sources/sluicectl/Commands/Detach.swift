@@ -12,7 +12,7 @@ struct Detach: AsyncParsableCommand {
 
     @OptionGroup var note: MessageOption
 
-    @Flag(help: "Attach again what `apply --replace` displaced.")
+    @Flag(help: "Attach again what `apply --replace` or `adopt` displaced.")
     var restore = false
 
     @OptionGroup var global: GlobalOptions

@@ -20,7 +20,7 @@ public protocol ManagerService: Sendable {
     func version() async -> VersionInfo
     func chains() async throws -> [ChainStatus]
     func chain(_ hook: String) async throws -> ChainStatus
-    /// What is on the interfaces, whoever attached it.
+    /// What is on interfaces and cgroups, whoever attached it.
     func programs() async throws -> ProgramReport
     func history(_ hook: String) async throws -> [GenerationRecord]
     /// What differs between two generations; nil for the live one, and the one that was live before it.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The programs on the interfaces that the manager can see: those of its own network namespace and of every one that a
-/// chain lives in.
+/// The programs that the manager can see: on the interfaces of its own network namespace and of every one that a chain
+/// lives in, and on cgroups.
 public struct ProgramReport: Codable, Sendable, Equatable {
-    /// By network namespace, interface and hook.
+    /// By network namespace, interface and hook; then by cgroup.
     public var programs: [AttachedProgram]
     /// What could not be seen, and why.
     public var notes: [String]
@@ -14,7 +14,7 @@ public struct ProgramReport: Codable, Sendable, Equatable {
     }
 }
 
-/// A program on an interface, whoever attached it.
+/// A program on an interface or a cgroup, whoever attached it.
 public struct AttachedProgram: Codable, Sendable, Equatable {
     public enum Hook: String, Codable, Sendable, CaseIterable {
         case xdp
@@ -22,6 +22,7 @@ public struct AttachedProgram: Codable, Sendable, Equatable {
         case tc
         /// Traffic control with links (Linux 6.6).
         case tcx
+        case cgroup
     }
 
     public enum Position: String, Codable, Sendable, CaseIterable {
@@ -29,9 +30,18 @@ public struct AttachedProgram: Codable, Sendable, Equatable {
         case native, generic
         /// tc and tcx.
         case ingress, egress
+        /// The hooks of a cgroup that a chain may be at.
+        case skbIngress = "skb-ingress"
+        case skbEgress = "skb-egress"
+        case connect4, connect6, sendmsg4, sendmsg6, bind4, bind6
+        case sockCreate = "sock-create"
+        case sockops
     }
 
-    public var interface: String
+    /// The interface's name; nil where it is not on an interface.
+    public var interface: String?
+    /// The cgroup's path below the mount, as a hook names it; nil where it is not on a cgroup.
+    public var cgroup: String?
     /// The network namespace's file; nil for the manager's own.
     public var netns: String?
     public var hook: Hook
@@ -48,10 +58,12 @@ public struct AttachedProgram: Codable, Sendable, Equatable {
     public var chain: String?
 
     public init(
-        interface: String, netns: String? = nil, hook: Hook, position: Position, id: UInt32, name: String? = nil,
-        link: UInt32? = nil, pins: [String] = [], chain: String? = nil
+        interface: String? = nil, cgroup: String? = nil, netns: String? = nil, hook: Hook, position: Position,
+        id: UInt32,
+        name: String? = nil, link: UInt32? = nil, pins: [String] = [], chain: String? = nil
     ) {
         self.interface = interface
+        self.cgroup = cgroup
         self.netns = netns
         self.hook = hook
         self.position = position

@@ -7,8 +7,9 @@ extension Endpoint {
     static let programs: [Endpoint] = [
         .read(
             "/v1/programs",
-            "The programs on the interfaces, whoever attached them: XDP, tc and tcx, in the daemon's network namespace and "
-                + "in every one that a chain lives in", answer: .object("ProgramReport")
+            "The programs on interfaces and cgroups, whoever attached them: XDP, tc and tcx, in the daemon's network namespace "
+                + "and in every one that a chain lives in, and the hooks of cgroups that a chain may be at",
+            answer: .object("ProgramReport")
         ) {
             .json(try await $0.manager.programs())
         },
@@ -24,21 +25,23 @@ extension Endpoint {
 extension ObjectSchema {
     static let programs: [ObjectSchema] = [
         .init(
-            "ProgramReport", "The programs on the interfaces, whoever attached them.",
+            "ProgramReport", "The programs on interfaces and cgroups, whoever attached them.",
             [
                 .needed(
-                    "programs", .array(.object("AttachedProgram")), "By network namespace, interface and hook."),
+                    "programs", .array(.object("AttachedProgram")),
+                    "By network namespace, interface and hook; then by cgroup."),
                 .needed("notes", .array(.string), "What could not be seen, and why."),
             ]),
         .init(
-            "AttachedProgram", "A program on an interface.",
+            "AttachedProgram", "A program on an interface or a cgroup.",
             [
-                .needed("interface", .string, "The interface's name."),
+                .optional("interface", .string, "The interface's name; absent where it is not on one."),
+                .optional("cgroup", .string, "The cgroup's path below the mount; absent where it is not on one."),
                 .optional("netns", .string, "The network namespace's file; absent for the daemon's own."),
-                .needed("hook", .oneOf(AttachedProgram.Hook.allCases.map(\.rawValue)), "Where on the interface."),
+                .needed("hook", .oneOf(AttachedProgram.Hook.allCases.map(\.rawValue)), "Where on it."),
                 .needed(
                     "position", .oneOf(AttachedProgram.Position.allCases.map(\.rawValue)),
-                    "The mode of XDP, the direction of tc and tcx."),
+                    "The mode of XDP, the direction of tc and tcx, which hook of a cgroup."),
                 .needed("id", .integer, "The kernel's id of the program."),
                 .optional("name", .string, "Its name; absent when it may not be looked up."),
                 .optional("link", .integer, "The kernel's id of the link that attaches it, where there is one."),

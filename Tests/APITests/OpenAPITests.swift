@@ -115,8 +115,9 @@ import Testing
         "ProgramReport": [Samples.programs],
         "AttachedProgram": [
             AttachedProgram(
-                interface: "", netns: "", hook: .xdp, position: .native, id: 1, name: "", link: 1, chain: ""),
-            AttachedProgram(interface: "", hook: .xdp, position: .native, id: 1),
+                interface: "", cgroup: "", netns: "", hook: .xdp, position: .native, id: 1, name: "", link: 1, chain: ""
+            ),
+            AttachedProgram(hook: .xdp, position: .native, id: 1),
         ],
         "AdoptRequest": [AdoptRequest(stage: "", object: "", program: ""), AdoptRequest(stage: "", object: "")],
         "SocketGroupReport": [Samples.sockets],

@@ -26,15 +26,16 @@ import Testing
             overview.text(.plain) == """
                 no chains; sluicectl apply -f FILE makes one
 
-                INTERFACE  HOOK        PROGRAM      ID  LINK  OF        PINNED
-                eth0       xdp native  sluice_root   7     3  xdp:eth0  /sys/fs/bpf/sluice/xdp:eth0/root
-                eth1@edge  tcx egress  -             9     -  others    -
+                PLACE       HOOK                PROGRAM        ID  LINK  OF        PINNED
+                eth0        xdp native          sluice_root     7     3  xdp:eth0  /sys/fs/bpf/sluice/xdp:eth0/root
+                eth1@edge   tcx egress          -               9     -  others    -
+                /dns.slice  cgroup skb-ingress  sd_fw_ingress  11     -  others    -
                 note: /run/netns/far: not looked into
 
                 """)
         #expect(
             Overview(chains: [], others: ProgramReport(programs: [], notes: [])).text(.plain)
-                == "no chains; sluicectl apply -f FILE makes one\n\nno programs on the interfaces\n")
+                == "no chains; sluicectl apply -f FILE makes one\n\nno programs on interfaces and cgroups\n")
     }
 
     @Test func oneChain() {

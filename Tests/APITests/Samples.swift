@@ -132,6 +132,7 @@ enum Samples {
                 interface: "eth0", hook: .xdp, position: .native, id: 7, name: "sluice_root", link: 3,
                 pins: ["/sys/fs/bpf/sluice/xdp:eth0/root"], chain: "xdp:eth0"),
             AttachedProgram(interface: "eth1", netns: "/run/netns/edge", hook: .tcx, position: .egress, id: 9),
+            AttachedProgram(cgroup: "/dns.slice", hook: .cgroup, position: .skbIngress, id: 11, name: "sd_fw_ingress"),
         ], notes: ["/run/netns/far: not looked into"])
 
     static let sockets = SocketGroupReport(

@@ -4,8 +4,11 @@ import BPF
 import CKernel
 import Foundation
 import SluiceAPI
+import StageKit
 import StageTesting
 import Testing
+
+@testable import SluiceCore
 
 extension EndToEnd {
     /// Programs of others are shown, and left alone.
@@ -80,12 +83,32 @@ extension EndToEnd {
                     #expect(link.name == "somebody" && link.position == .ingress && link.link != nil)
                 }
                 // Neither `lo` nor a namespace that no chain lives in.
-                #expect(shown.programs.count == (raw > 0 ? 7 : 6), "\(shown.programs)")
+                #expect(shown.programs.filter { $0.interface != nil }.count == (raw > 0 ? 7 : 6), "\(shown.programs)")
 
                 let text = try site.must("status", "--all")
                 #expect(text.contains("inner0@edge") && text.contains("xdp generic") && text.contains("others"))
                 #expect(try site.snapshot() == before)
                 _ = consume tcx
+            }
+        }
+
+        @Test(arguments: [HookKind.cgroupConnect4, .cgroupSkbIngress, .sockops])
+        func statusShowsWhatIsOnCgroups(_ kind: HookKind) async throws {
+            try await HookSite.run(HookCase(kind: kind)) { hooks in
+                try hooks.site.apply(hooks.walk(1))
+                let root = try BPFProgram.pinned(at: hooks.directory.root).id
+                let program = try HookTakeOverTests.load(hooks)
+                try Cgroup.attachWithoutLink(program, as: hooks.directory.hook.program(frags: false), to: hooks.cgroup)
+                let text = try hooks.site.must("status", "--all", "--output", "json")
+                let shown: Shown = try hooks.site.decode(text)
+                let here = shown.programs.filter { $0.cgroup == hooks.directory.hook.place }
+                #expect(
+                    here.map(\.id).sorted() == [root, program.id].sorted() && here.allSatisfy { $0.hook == .cgroup })
+                #expect(here.allSatisfy { kind.rawValue.hasSuffix($0.position.rawValue) }, "\(here)")
+                let ours = try #require(here.first { $0.id == root }),
+                    theirs = try #require(here.first { $0.id != root })
+                #expect(ours.chain == hooks.hook && ours.link != nil && theirs.chain == nil && theirs.link == nil)
+                #expect(theirs.name == String(hooks.row.plain.prefix(15)))
             }
         }
 

@@ -59,6 +59,11 @@ enum Cgroups {
         return own.split(separator: "\n").compactMap { Int32($0) } + below.flatMap(processes)
     }
 
+    /// A folder and all below it.
+    static func all(below folder: String) -> [String] {
+        [folder] + ((try? Bpffs.list(folder)) ?? []).sorted().map { "\(folder)/\($0)" }.filter(isFolder).flatMap(all)
+    }
+
     /// systemd names a unit's cgroup like the unit, and puts it into a slice's.
     private static func unit(_ name: String, below mount: String) -> String? {
         ([mount] + slices(below: mount)).lazy.map { "\($0)/\(name)" }.first(where: isFolder)

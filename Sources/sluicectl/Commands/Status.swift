@@ -10,7 +10,7 @@ struct Status: AsyncParsableCommand {
     @Argument(help: .init("A chain's hook, as in xdp:eth0 (default: all chains).", valueName: "hook"))
     var hook: String?
 
-    @Flag(help: "Programs of others on the interfaces, too: XDP, tc and tcx, and by whom they are held.")
+    @Flag(help: "Programs of others on interfaces and cgroups, too, and by whom they are held.")
     var all = false
 
     @OptionGroup var global: GlobalOptions

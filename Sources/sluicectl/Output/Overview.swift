@@ -2,7 +2,7 @@
 
 import SluiceAPI
 
-/// The chains, and the programs that are on interfaces besides.
+/// The chains, and the programs that are on interfaces and cgroups besides.
 struct Overview: Codable {
     var chains: [ChainStatus]
     var programs: [AttachedProgram]
@@ -16,14 +16,14 @@ struct Overview: Codable {
 
     func text(_ style: Style) -> String {
         let notes = notes.map { "\(style.yellow("note:")) \($0)\n" }.joined()
-        if programs.isEmpty { return Status.text(chains, style) + "\nno programs on the interfaces\n" + notes }
+        if programs.isEmpty { return Status.text(chains, style) + "\nno programs on interfaces and cgroups\n" + notes }
         var table = Table(columns: [
-            .left("INTERFACE"), .left("HOOK"), .left("PROGRAM"), .right("ID"), .right("LINK"), .left("OF"),
+            .left("PLACE"), .left("HOOK"), .left("PROGRAM"), .right("ID"), .right("LINK"), .left("OF"),
             .left("PINNED"),
         ])
         table.rows = programs.map { program -> [Table.Cell] in
             [
-                .init(program.place), .init("\(program.hook) \(program.position)"), .init(program.name ?? "-"),
+                .init(program.place), .init("\(program.hook) \(program.position.rawValue)"), .init(program.name ?? "-"),
                 .init("\(program.id)"), .init(program.link.map(String.init) ?? "-"),
                 .init(program.chain ?? "others", program.chain == nil ? style.yellow : { $0 }),
                 .init(program.pins.isEmpty ? "-" : program.pins.joined(separator: ", ")),
@@ -34,8 +34,9 @@ struct Overview: Codable {
 }
 
 extension AttachedProgram {
-    /// `eth0`, `eth0@edge`: as a hook names it.
+    /// `eth0`, `eth0@edge`, `/edge.slice`: as a hook names it.
     fileprivate var place: String {
+        guard let interface else { return cgroup ?? "-" }
         guard let netns else { return interface }
         let folder = "/run/netns/"
         return "\(interface)@\(netns.hasPrefix(folder) ? String(netns.dropFirst(folder.count)) : netns)"

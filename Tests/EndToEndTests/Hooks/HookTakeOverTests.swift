@@ -203,7 +203,7 @@ extension EndToEnd {
             ["adopt", hooks.hook, stage, "--object", "\(object)#\(hooks.row.plain)"]
         }
 
-        private static func load(_ hooks: HookSite) throws -> BPFProgram {
+        static func load(_ hooks: HookSite) throws -> BPFProgram {
             let object = try BPFObject(contentsOf: object)
             try object.load(program: hooks.row.plain, as: hooks.directory.hook.program(frags: false))
             return try object.program(hooks.row.plain)

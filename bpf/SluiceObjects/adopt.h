@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "returned.h"
+
 /*
  * What stands around an adopted object's program: a stage like any other, whose body is that program. It is never
  * loaded as it is: the weaver (Sources/BPF/Weave) puts the program's instructions in the place of the call of
@@ -47,7 +49,7 @@ static __always_inline int adopt_finish(SLUICE_CONTEXT *ctx, __u32 returned, __u
     }
     if (sluice_counting)
         add(verdict, length);
-    return sluice_clamp(returned);
+    return returned_whole(returned);
 }
 
 /* For a program whose instructions take the call's place. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "returned.h"
+
 /*
  * What stands in the root's slot while a canary is on: sends a share of the flows through the candidate, all else
  * through the stable generation, and counts what became of both.
@@ -94,5 +96,5 @@ SEC(SLUICE_SECTION) int sluice_splitter(SLUICE_CONTEXT *ctx)
         return sluice_fault();
     }
     sluice_add(&sluice_counts, side * SPLITTER_ROWS + splitter_row(returned), length);
-    return sluice_clamp(returned);
+    return returned_whole(returned);
 }

@@ -24,6 +24,7 @@ struct Splitter {
         try object.setConstant("sluice_seed", to: UInt64.random(in: .min ... .max))
         try object.setConstant("sluice_on_fault", to: chain.spec.onFault.number)
         try object.setConstant("sluice_frags", to: chain.frags ? 1 : 0)
+        try object.letSecondBitThrough(at: directory.hook.kind)
         try object.load(program: Self.program, as: kind)
         let sides = try object.loadedMap("sluice_sides")
         // Pinned before it is filled: an array without a pin empties itself with its last descriptor.

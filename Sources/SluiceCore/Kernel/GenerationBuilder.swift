@@ -152,6 +152,7 @@ struct GenerationBuilder {
             let frame = try BPFObject(own: own, for: kind)
             try setPlace(of: frame, slot: slot, in: array)
             try frame.setConstant("sluice_proceed_on", to: adopted.proceedOn.reduce(0) { $0 | 1 << $1.number })
+            try frame.letSecondBitThrough(at: directory.hook.kind)
             try frame.load(
                 program: own.rawValue, as: kind, around: code, named: program, called: own == .adoptCalled)
             return (frame, own.rawValue)

@@ -77,6 +77,11 @@ extension Manager {
                 sources[adopted.resolved.artifact] = adopted.path
                 maps[stage.name] = StateMaps(adopted: adopted.resolved.state)
                 notes += adopted.notes
+                if let bit = hook.kind.secondBit, source.proceedOn.contains(.pass), index + 1 < spec.stages.count {
+                    notes.append(
+                        "stage \"\(stage.name)\": what bit 1 of its answer says at this hook, \(bit), is lost behind another "
+                            + "stage; if it says so, make it the last")
+                }
             }
             guard let answer = answers[index], case .plugin(var plugin) = stage.source else { continue }
             guard !frags || answer.plan.frags else {

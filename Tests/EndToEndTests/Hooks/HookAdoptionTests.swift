@@ -51,6 +51,37 @@ extension EndToEnd {
             }
         }
 
+        /// Where bit 1 of what a program returns says something too, as long as nothing comes behind it.
+        @Test func aPortIsAllowedForThoseWhoMayNotHaveIt() async throws {
+            try await HookSite.run(HookCase(kind: .cgroupBind4)) { hooks in
+                func binds() throws -> Bool {
+                    let call = "import socket; socket.socket().bind(('0.0.0.0', 80))"
+                    let process = try hooks.lab.spawn(
+                        ["sh", "-c", #"echo 0 > "$0/cgroup.procs" && exec "$@""#, hooks.cgroup]
+                            + [
+                                "setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "/usr/bin/python3",
+                                "-I", "-c", call,
+                            ])
+                    let isBound = try process.wait() == .exited(0)
+                    if !isBound { #expect(process.errors.contains("PermissionError"), "\(process.errors)") }
+                    return isBound
+                }
+                #expect(try !binds())
+                let spec =
+                    "chains: [{hook: \(hooks.hook), stages: [{name: ports, object: \(Self.object)#plain_low_ports}"
+                let alone = try hooks.site.must("apply", "-f", "-", input: spec + "]}]")
+                #expect(try binds() && !alone.contains("is lost behind"))
+                let followed = try hooks.site.must(
+                    "apply", "-f", "-", input: spec + ", {name: behind, plugin: noop}]}]")
+                #expect(
+                    followed.contains("that the port takes no CAP_NET_BIND_SERVICE, is lost behind another"),
+                    "\(followed)")
+                #expect(try !binds())
+                try hooks.site.must("rollback", hooks.hook)
+                #expect(try binds())
+            }
+        }
+
         /// What becomes of calls with the object's program itself at the place.
         private static func alone(_ hooks: HookSite) throws -> [CallTally] {
             let object = try BPFObject(contentsOf: object)

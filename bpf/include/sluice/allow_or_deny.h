@@ -14,13 +14,14 @@
 #define SLUICE_GO_ON         1
 #define SLUICE_REFUSED       0
 #define SLUICE_INTERRUPTIBLE 1
+#define SLUICE_ALLOWS_OR_DENIES
 
 static __always_inline __u32 sluice_returns(__u32 verdict)
 {
     return verdict == SLUICE_PASS;
 }
 
-/* Bit 1 has a meaning of its own at some hooks, which is lost behind another stage. */
+/* Bit 1 has a meaning of its own at some hooks, which no verdict has. */
 static __always_inline __u32 sluice_verdict(__u32 returned)
 {
     return returned & 1 ? SLUICE_PASS : SLUICE_DROP;

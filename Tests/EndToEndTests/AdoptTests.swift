@@ -78,6 +78,8 @@ extension EndToEnd {
 
                 // What is written down as it says is what runs; and with a stage behind it, it keeps its rules.
                 let stage = try #require(done.firstMatch(of: /for the spec: (.*)/)?.1)
+                #expect(
+                    done.contains("for the chain: \(mode == .generic ? "mode: generic, " : "")frags: false"), "\(done)")
                 let extra = mode == .generic ? "    mode: generic\n" : ""
                 let spec = "chains:\n  - hook: xdp:edge0\n    frags: false\n\(extra)    stages:\n      - \(stage)\n"
                 #expect(try site.ctl("plan", "-f", "-", input: spec).status == .exited(0))

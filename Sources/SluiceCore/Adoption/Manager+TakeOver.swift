@@ -27,6 +27,9 @@ extension Manager {
                         + (takeOver.maps.isEmpty ? "none" : takeOver.maps.keys.sorted().joined(separator: ", ")))
                 let stage = prepared.resolved.spec.stages[0]
                 done.lines.append("for the spec: \(Self.text(of: stage))")
+                if prepared.live == nil, let settings = Self.settings(of: spec, at: id.kind) {
+                    done.lines.append("for the chain: \(settings)")
+                }
                 updateRuns()
                 return ChangeReport(chains: [done])
             }
@@ -124,6 +127,15 @@ extension Manager {
         if let id = UInt32(name) { return foreign.id == id }
         guard let program = BPFProgram.withID(foreign.id) else { return false }
         return program.name == name
+    }
+
+    /// What a spec has to say of a chain, besides its stages; nil where it is the default.
+    private static func settings(of chain: ChainSpec, at kind: HookKind) -> String? {
+        let settings = [
+            chain.mode == (AttachMode.choices(at: kind).first ?? .auto) ? nil : "mode: \(chain.mode)",
+            kind == .xdp && chain.frags == false ? "frags: false" : nil,
+        ].compactMap(\.self)
+        return settings.isEmpty ? nil : settings.joined(separator: ", ")
     }
 
     /// A stage in one line, as a spec may have it: JSON is YAML.

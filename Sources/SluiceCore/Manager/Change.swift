@@ -189,7 +189,7 @@ extension Manager {
         do {
             if let live, try directory.traffic() != HookDirectory.Traffic(live: live) { try directory.flip(to: live) }
             canaries[hook] = nil
-            if live == nil { try directory.attachment.takeOff() }
+            if live == nil, try directory.attachment.isAttached() { try directory.attachment.takeOff() }
             try (directory.attachment as? any DisplacingHook)?.settleDisplaced(tookOver: false)
             if try live == nil && !directory.attachment.isAttached() {
                 try Bpffs.removeTree(directory.path)

@@ -48,7 +48,9 @@ extension EndToEnd {
 
                 // What is written down as it says is what runs; and another stage comes behind it.
                 let stage = try #require(done.firstMatch(of: /for the spec: (.*)/)?.1)
-                let mode = row.mode.map { "    mode: \($0)\n" } ?? ""
+                let isClassifier = row.told == "clsact"
+                #expect(done.contains("for the chain: mode: clsact") == isClassifier)
+                let mode = isClassifier ? "    mode: clsact\n" : ""
                 let spec = "chains:\n  - hook: \(hooks.hook)\n\(mode)    stages:\n      - \(stage)\n"
                 #expect(try site.ctl("plan", "-f", "-", input: spec).status == .exited(0))
                 try site.apply(spec + "      - {name: behind, plugin: noop}\n")

@@ -19,7 +19,7 @@ extension Manager {
                 var prepared = try await prepare(spec, keepingObjects: true)
                 prepared.inherited = [request.stage: takeOver.maps]
                 if !type(of: directory(id).attachment).isExclusive { prepared.displaced = foreign }
-                prepared.plan.notes += takeOver.notes
+                prepared.plan.notes += takeOver.notes + othersBefore(foreign, at: id)
                 change.lap("plan")
                 var done = try commit(prepared, change, replace: true)
                 done.lines.append(
@@ -91,6 +91,19 @@ extension Manager {
             throw APIErrorBody.refused("the chain has \(ChainSpec.maxStages) stages already, as many as there may be")
         }
         return (spec, foreign, takeOver)
+    }
+
+    /// Programs of traffic control end the walk with what they let pass, so of those that stay it matters which come first.
+    private func othersBefore(_ foreign: ForeignProgram, at hook: HookID) -> [String] {
+        guard let attachment = directory(hook).attachment as? TCHook else { return [] }
+        var others: [ForeignProgram] = []
+        try? attachment.atPlace { () throws(BPFError) in others = try attachment.others().filter { $0 != foreign } }
+        return others.isEmpty
+            ? []
+            : [
+                "\(others.map(\.title).joined(separator: ", ")) may come before the chain, where it came behind what is adopted: "
+                    + "what it lets pass by another verdict than TC_ACT_UNSPEC, the chain is not asked about"
+            ]
     }
 
     /// The program of others that is meant, with what stands in the way of taking it off.

@@ -124,7 +124,7 @@ extension HookDirectory {
     /// Whether a name in a hook's folder is one that the manager gives.
     static func isKnown(_ name: String) -> Bool {
         ["root", "link", "entry", "fallback", "state", "canary", "members", "sockets"].contains(name)
-            || name.hasPrefix("foreign_") || name.hasPrefix("restore_")
+            || name.hasPrefix("foreign_") || name.hasPrefix("leaving_") || name.hasPrefix("restore_")
             || ("gtd".contains(name.prefix(1)) && Int(name.dropFirst()) != nil)
     }
 }

@@ -7,7 +7,8 @@ internal import SluiceAPI
 /// name says how it was attached.
 ///
 /// `foreign_<manner>_<id>` is kept for that; from when it is asked for on it is called `restore_<manner>_<id>`, so that a
-/// teardown that was broken off is finished the way it was asked for. Where a hook takes several programs, the root is there
+/// teardown that was broken off is finished the way it was asked for. `leaving_<manner>_<id>` is still there, while a chain
+/// takes over. Where a hook takes several programs, the root is there
 /// before the other goes, and the other way round, so that nothing gets past both.
 protocol DisplacingHook: Hook {
     /// What the hook is on, as messages call it: `the interface`.
@@ -61,27 +62,49 @@ extension DisplacingHook {
     }
 
     /// Keeps a pin of a program that is about to be taken off.
-    func keep(_ foreign: ForeignProgram) throws(BPFError) {
+    /// - Parameter leaving: whether that is to be done, or undone, after a crash: for hooks where the root comes first.
+    func keep(_ foreign: ForeignProgram, leaving: Bool = false) throws(BPFError) {
         if let obstacle = obstacle(to: foreign) { throw obstacle }
         guard let program = BPFProgram.withID(foreign.id) else { return }
-        try program.pin(inPlaceOf: directory.foreign(foreign))
+        try program.pin(inPlaceOf: leaving ? directory.leaving(foreign) : directory.foreign(foreign))
         FaultPoint.foreignPinned.hit()
+        // One that had been in the same place before has nowhere to go back to.
+        for older in displaced where older.isInTheWay(of: foreign) { try Pin.remove(directory.foreign(older)) }
     }
 
-    /// Takes off what is kept.
+    /// Takes off what is kept; where it has gone by itself meanwhile, it is kept no more.
     func takeOff(_ foreign: ForeignProgram) throws(BPFError) {
-        try remove(foreign)
+        let isThere = try others().contains(foreign)
+        if isThere { try remove(foreign) }
         FaultPoint.foreignRemoved.hit()
+        guard Bpffs.exists(directory.leaving(foreign)) else { return }
+        if isThere {
+            try Bpffs.rename(directory.leaving(foreign), to: directory.foreign(foreign))
+        } else {
+            try Pin.remove(directory.leaving(foreign))
+        }
     }
 
-    /// Finishes, or forgets, a displacing beside the root that was broken off.
-    /// - Parameter tookOver: whether the chain that was to stand in is live.
-    func settleDisplaced(tookOver: Bool) throws(APIErrorBody) {
-        guard !Self.isExclusive, !displaced.isEmpty else { return }
-        try atPlace { () throws(BPFError) in
-            let there = try others()
-            for foreign in displaced where there.contains(foreign) {
-                if tookOver { try remove(foreign) } else { try Pin.remove(directory.foreign(foreign)) }
+    /// What was about to be taken off when a change was broken off.
+    var leaving: [ForeignProgram] { kept("leaving_") }
+
+    /// Finishes taking that off, or leaves it where it is.
+    /// - Parameter tookOver: whether the chain that stands in for it is live, and its root in place.
+    func settleLeaving(tookOver: Bool) throws(APIErrorBody) {
+        let leaving = leaving
+        guard !leaving.isEmpty else { return }
+        if tookOver {
+            try atPlace { () throws(BPFError) in
+                for foreign in leaving {
+                    if try others().contains(foreign) { try remove(foreign) }
+                    try Bpffs.rename(directory.leaving(foreign), to: directory.foreign(foreign))
+                }
+            }
+        } else {
+            do throws(BPFError) {
+                for foreign in leaving { try Pin.remove(directory.leaving(foreign)) }
+            } catch {
+                throw APIErrorBody(code: "kernel", message: "\(error)")
             }
         }
     }
@@ -105,9 +128,17 @@ extension DisplacingHook {
         FaultPoint.restoreMarked.hit()
     }
 
-    /// Takes the mark away again.
+    /// Takes the mark away again, and off what is back already beside a root that stays.
     func unmarkForRestoring() {
-        for foreign in kept("restore_") {
+        let marked = kept("restore_")
+        guard !marked.isEmpty else { return }
+        if !Self.isExclusive {
+            try? atPlace { () throws(BPFError) in
+                let there = try others()
+                for foreign in marked where there.contains(foreign) { try remove(foreign) }
+            }
+        }
+        for foreign in marked {
             try? Bpffs.rename(directory.restoring(foreign), to: directory.foreign(foreign))
         }
     }

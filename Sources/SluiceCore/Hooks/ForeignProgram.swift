@@ -79,6 +79,11 @@ struct ForeignProgram: Hashable {
 
     var name: String { "\(manner.name)_\(id)" }
 
+    /// Whether another one cannot be where it is.
+    func isInTheWay(of other: ForeignProgram) -> Bool {
+        id != other.id && manner == other.manner && manner != .tcx && manner != .multi
+    }
+
     /// `program "xdp_filter" (#158, native)`; the name only where it may be looked up.
     var title: String {
         let name: String? = if let program = BPFProgram.withID(id) { program.name } else { nil }

@@ -65,6 +65,8 @@ struct TCHook: InterfaceHook {
 
     func remove(_ foreign: ForeignProgram) throws(BPFError) {
         if case .classifier(let priority, let handle) = foreign.manner {
+            // Whoever put another one there meanwhile keeps it.
+            guard try others().contains(foreign) else { return }
             return try TrafficControl.removeFilter(from: index(), direction, priority: priority, handle: handle)
         }
         guard let program = BPFProgram.withID(foreign.id) else { return }
@@ -74,6 +76,11 @@ struct TCHook: InterfaceHook {
     func attach(_ program: borrowing BPFProgram, _ manner: ForeignProgram.Manner) throws(BPFError) {
         guard case .classifier(let priority, let handle) = manner else {
             return try TrafficControl.attachWithoutLink(program, to: index(), direction)
+        }
+        if let other = try classifiers(on: index()).first(where: { $0.priority == priority && $0.handle == handle }) {
+            throw BPFError(
+                "attach", "program \"\(program.name)\" to \(hook) (\(manner))",
+                cause: "classifier \"\(other.name)\" (#\(other.programID)) stands there now; give it another priority")
         }
         try TrafficControl.attachByFilter(program, to: index(), direction, priority: priority, handle: handle)
     }

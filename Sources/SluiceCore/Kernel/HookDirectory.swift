@@ -31,8 +31,9 @@ struct HookDirectory {
     var entry: String { "\(path)/entry" }
     /// Counts the packets that fell through the root.
     var fallback: String { "\(path)/fallback" }
-    /// A program of others that was taken off the hook; `restoring` when it is to go back there.
+    /// A program of others that was taken off the hook; `leaving` while it is to be, `restoring` when it is to go back.
     func foreign(_ program: ForeignProgram) -> String { "\(path)/foreign_\(program.name)" }
+    func leaving(_ program: ForeignProgram) -> String { "\(path)/leaving_\(program.name)" }
     func restoring(_ program: ForeignProgram) -> String { "\(path)/restore_\(program.name)" }
 
     var canary: CanaryDirectory { CanaryDirectory(path: "\(path)/canary") }

@@ -55,6 +55,7 @@ extension Manager {
         let attachment = directory.attachment
         let chain = prepared.resolved
         var lines: [String] = []
+        var hasAttached = false
         if let live = prepared.live?.number { _ = try mergeState(into: live, of: hook) }
         if canary != nil { try checkCanary(prepared) }
         let survey = try failing("\(change.action) \(hook)") { try attachment.survey() }
@@ -82,7 +83,9 @@ extension Manager {
             let displacing = prepared.displaced.flatMap { foreign in
                 (attachment as? any DisplacingHook).map { (hook: $0, foreign: foreign) }
             }
-            if let (hook, foreign) = displacing { try hook.atPlace { () throws(BPFError) in try hook.keep(foreign) } }
+            if let (hook, foreign) = displacing {
+                try hook.atPlace { () throws(BPFError) in try hook.keep(foreign, leaving: true) }
+            }
             let tried = try raise(
                 chain, as: number, in: directory, taking: prepared.transfer, inheriting: prepared.inherited,
                 flips: canary == nil
@@ -102,6 +105,7 @@ extension Manager {
             if isWaiting { lines.append("the root is attached when there is \(hook.aTarget)") }
             if attaches {
                 let (mode, notes) = try attachment.attach(mode: chain.spec.mode, replace: replace)
+                hasAttached = true
                 lines += ["attached the root to \(hook)\(mode.inBrackets)"] + notes
                 change.lap("attach")
             }
@@ -112,6 +116,10 @@ extension Manager {
                 change.lap("take over")
             }
         } catch {
+            if hasAttached, prepared.live == nil {
+                try? attachment.takeOff()
+                waitForPacketsInFlight()
+            }
             discard(number, of: hook, backTo: prepared.live?.number)
             throw APIErrorBody(error, during: "\(change.action) \(hook)")
         }
@@ -189,8 +197,7 @@ extension Manager {
         do {
             if let live, try directory.traffic() != HookDirectory.Traffic(live: live) { try directory.flip(to: live) }
             canaries[hook] = nil
-            if live == nil, try directory.attachment.isAttached() { try directory.attachment.takeOff() }
-            try (directory.attachment as? any DisplacingHook)?.settleDisplaced(tookOver: false)
+            try (directory.attachment as? any DisplacingHook)?.settleLeaving(tookOver: false)
             if try live == nil && !directory.attachment.isAttached() {
                 try Bpffs.removeTree(directory.path)
             } else {

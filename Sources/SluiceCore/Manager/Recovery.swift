@@ -126,6 +126,7 @@ extension Manager {
             return false
         }
         directory.attachment.unmarkForRestoring()
+        try settleLeaving(directory, live: unfinished ? live : nil)
         if let live, unfinished {
             try store.setLive(live, of: hook.description)
             recovered(
@@ -138,9 +139,6 @@ extension Manager {
                 hook,
                 "generation \(live) is live: the rollback to it had been done before the manager was stopped; its record is finished"
             )
-        }
-        if !building.isEmpty {
-            try (directory.attachment as? any DisplacingHook)?.settleDisplaced(tookOver: unfinished)
         }
         for generation in building where generation.number != live {
             if Bpffs.exists(directory.generation(generation.number).path) {
@@ -157,6 +155,16 @@ extension Manager {
             if !merged.isEmpty { recovered(hook, merged.joined(separator: "; ")) }
         }
         return true
+    }
+
+    /// Finishes what an adoption had begun with the program that it stands in for, behind the root.
+    private func settleLeaving(_ directory: HookDirectory, live: Int?) throws {
+        guard let displacing = directory.attachment as? any DisplacingHook, !displacing.leaving.isEmpty else { return }
+        let stored = try live.flatMap { try store.generation($0, of: directory.hook.description) }
+        if let stored, try !displacing.isAttached() {
+            _ = try displacing.attach(mode: stored.resolved.spec.mode, replace: false)
+        }
+        try displacing.settleLeaving(tookOver: stored != nil)
     }
 
     /// Records of a first apply that had not reached the kernel, or of a detach that had left it.

@@ -125,6 +125,20 @@ extension EndToEnd {
             }
         }
 
+        /// Beside it the root cannot be, and without the root it is not taken off.
+        @Test func whatToleratesNoOtherStays() async throws {
+            try await HookSite.run(HookCase(kind: .cgroupConnect4)) { hooks in
+                let pin = "\(hooks.lab.bpffs)/plain"
+                try Self.load(hooks).pin(at: pin)
+                try hooks.lab.check(["bpftool", "cgroup", "attach", hooks.cgroup, "connect4", "pinned", pin])
+                let before = try (hooks.programs(), hooks.site.snapshot())
+                let refused = try Self.tryToAdopt(hooks)
+                #expect(refused.errors.contains("that tolerates no other"), "\(refused.errors)")
+                #expect(try (hooks.programs(), hooks.site.snapshot()) == before)
+                #expect(try !hooks.passes(port: Self.denied) && hooks.site.ctl("doctor").succeeded)
+            }
+        }
+
         /// A stage is asked for all packets, and decides.
         @Test func aClassifierOfAnotherKindStays() async throws {
             try await HookSite.run(HookCase(kind: .tcIngress)) { hooks in
@@ -150,21 +164,55 @@ extension EndToEnd {
         @Test(
             arguments: manners,
             [
-                FaultPoint.foreignPinned, .flipped, .linkAttached, .foreignRemoved, .liveRecorded,
+                FaultPoint.foreignPinned, .flipped, .linkAttached, .linkPinned, .foreignRemoved, .liveRecorded,
             ])
         func killedInTheMiddle(_ row: HookCase, _ point: FaultPoint) async throws {
-            try await Self.killed(row, point, begun: false) { hooks in _ = try Self.tryToAdopt(hooks) }
+            // A classifier is no link, and a link that is not pinned ends with the daemon.
+            guard row.hasLink || point != .linkPinned else { return }
+            let isAdopted =
+                [.linkPinned, .foreignRemoved, .liveRecorded].contains(point) || !row.hasLink && point == .linkAttached
+            try await Self.killed(row, point, adopted: isAdopted) { hooks in _ = try Self.tryToAdopt(hooks) }
+        }
+
+        /// The same where a chain is there already, before which the stage comes.
+        @Test(
+            arguments: manners,
+            [FaultPoint.foreignPinned, .generationRenamed, .flipped, .foreignRemoved, .liveRecorded])
+        func killedBesideAChain(_ row: HookCase, _ point: FaultPoint) async throws {
+            try await HookSite.run(row) { hooks in
+                let site = hooks.site
+                try site.apply(hooks.walk(1))
+                try Self.attach(hooks)
+                let both = try Set(hooks.programs())
+                let root = try BPFProgram.pinned(at: hooks.directory.root).id
+                let caller = try hooks.start(port: Self.denied, wait: 20 * Lab.patience)
+                site.killDaemon()
+                try site.start(fault: point.rawValue)
+                _ = try Self.tryToAdopt(hooks)
+                #expect(try site.daemon!.wait(timeout: .seconds(10)) == .signaled(9), "\(point) was not reached")
+                try site.start()
+                let isAdopted = ![.foreignPinned, .generationRenamed].contains(point)
+                #expect(try Set(hooks.programs()) == (isAdopted ? [root] : both))
+                #expect(try hooks.status().stages.map(\.name) == (isAdopted ? ["plain"] : []) + ["stamp", "check"])
+                let pins = try Bpffs.list(hooks.directory.path)
+                #expect(pins.contains { $0.hasPrefix("foreign_") } == isAdopted, "\(pins)")
+                #expect(!pins.contains { $0.hasPrefix("leaving_") }, "\(pins)")
+                #expect(try site.ctl("doctor").succeeded && hooks.passes())
+                let tally = try caller.stop()
+                #expect(tally.passed == 0 && tally[keyPath: row.denial] == tally.offered, "\(tally)")
+            }
         }
 
         @Test(arguments: manners, [FaultPoint.restoreMarked, .detachRecorded, .foreignRestored, .linkDetached])
         func killedWhilePuttingBack(_ row: HookCase, _ point: FaultPoint) async throws {
-            try await Self.killed(row, point, begun: true) { hooks in
+            try await Self.killed(row, point, begun: true, adopted: point == .restoreMarked) { hooks in
                 _ = try hooks.site.ctl("detach", hooks.hook, "--restore")
             }
         }
 
         private static func killed(
-            _ row: HookCase, _ point: FaultPoint, begun: Bool, _ act: @escaping @Sendable (HookSite) throws -> Void
+            _ row: HookCase, _ point: FaultPoint, begun: Bool = false, adopted: Bool,
+            _ act: @escaping @Sendable (HookSite) throws -> Void
         ) async throws {
             try await HookSite.run(row) { hooks in
                 let site = hooks.site
@@ -178,6 +226,7 @@ extension EndToEnd {
                 #expect(try site.daemon!.wait(timeout: .seconds(10)) == .signaled(9), "\(point) was not reached")
                 try site.start()
                 let isAdopted = try hooks.liveAndAttached() != nil
+                #expect(isAdopted == adopted)
                 let programs = try hooks.programs()
                 #expect(try programs == (isAdopted ? [BPFProgram.pinned(at: hooks.directory.root).id] : foreign))
                 #expect(try isAdopted || site.pins().isEmpty)

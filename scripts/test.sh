@@ -8,15 +8,17 @@ cd "$(dirname "$0")/.." || exit
 bundle=$(realpath .build/debug/sluicePackageTests.xctest)
 run=("$bundle" --testing-library swift-testing --no-parallel)
 logs=(.build/test-hooks.log .build/test-others.log)
+# Half of the tests of the whole, by the time they take.
+hooks='/(Hook[A-Za-z]*|Crash)Tests/'
 
-"${run[@]}" --filter '^EndToEndTests\..*/Hook[A-Za-z]*Tests/' > "${logs[0]}" 2>&1 &
+"${run[@]}" --filter "^EndToEndTests\..*$hooks" > "${logs[0]}" 2>&1 &
 beside=($!)
 nice -n 19 "${run[@]}" --skip '^EndToEndTests\.' > "${logs[1]}" 2>&1 &
 beside+=($!)
 trap 'kill "${beside[@]}" 2> /dev/null' EXIT
 trap 'exit 130' INT TERM
 
-"${run[@]}" --filter '^EndToEndTests\.' --skip '/Hook[A-Za-z]*Tests/|/SoakTests/'
+"${run[@]}" --filter '^EndToEndTests\.' --skip "$hooks|/SoakTests/"
 failures=$?
 for k in 0 1; do
     wait "${beside[k]}" || failures=1

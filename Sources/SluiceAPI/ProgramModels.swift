@@ -59,8 +59,7 @@ public struct AttachedProgram: Codable, Sendable, Equatable {
 
     public init(
         interface: String? = nil, cgroup: String? = nil, netns: String? = nil, hook: Hook, position: Position,
-        id: UInt32,
-        name: String? = nil, link: UInt32? = nil, pins: [String] = [], chain: String? = nil
+        id: UInt32, name: String? = nil, link: UInt32? = nil, pins: [String] = [], chain: String? = nil
     ) {
         self.interface = interface
         self.cgroup = cgroup

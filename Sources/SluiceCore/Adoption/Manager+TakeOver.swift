@@ -48,7 +48,6 @@ extension Manager {
         }
         let live = try liveGeneration(of: hook)
         let foreign = try foreign(at: attachment, named: request.program, hasChain: live != nil)
-        try attachment.check(replace: true)
         var source = try ObjectSource(parsing: request.object)
         source.proceedOn = try request.proceedOn.map { text in
             guard let verdict = hook.kind.verdicts.first(where: { $0.rawValue == text }) else {

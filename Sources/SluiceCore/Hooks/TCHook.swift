@@ -28,8 +28,7 @@ struct TCHook: InterfaceHook {
         let isEgress = direction == .egress
         return try Interfaces.tcx(of: interface).filter { $0.isEgress == isEgress }
             .map { AttachedHere(id: $0.programID, mode: Self.tcx) }
-            + Interfaces.classifiers().filter { $0.interface == interface && $0.isEgress == isEgress }
-            .map { AttachedHere(id: $0.programID, mode: Self.clsact) }
+            + classifiers(on: interface).map { AttachedHere(id: $0.programID, mode: Self.clsact) }
     }
 
     func others() throws(BPFError) -> [ForeignProgram] {
@@ -163,9 +162,9 @@ struct TCHook: InterfaceHook {
 
     /// What stands at Sluice's own place must be a root: it is replaced, as one that was lost and made anew.
     private func checkHandle(on interface: Int) throws(BPFError) {
-        let other = try Interfaces.classifiers().first {
-            $0.interface == interface && $0.isEgress == (direction == .egress) && $0.priority == Self.priority
-                && $0.handle == Self.handle && !$0.name.hasPrefix(OwnProgram.root.rawValue)
+        let other = try classifiers(on: interface).first {
+            $0.priority == Self.priority && $0.handle == Self.handle
+                && !$0.name.hasPrefix(OwnProgram.root.rawValue)
         }
         guard let other else { return }
         throw BPFError(
